@@ -1,0 +1,189 @@
+"""From a call to a submission: the arguments are checked and encoded here, in the caller."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import islice
+from typing import Any
+
+from .codec.codec import Codec
+from .errors import ArgumentsError, ShadowsError
+from .execution import Execution, Source, TaskCall
+from .identifiers import fresh_key
+from .registry import Registry
+from .states import Disposition, ExecutionState
+from .strikelist import StrikeList
+from .submissions import MOST_BYTES, MOST_ITEMS, StaleStrikes, Submission, Submissions
+from .times import When, absolute, due_text
+
+
+class Adder:
+    """Prepares, submits, and reads the answers, for one shadow."""
+
+    def __init__(
+        self, shadow: Source, registry: Registry, codec: Codec, strikelist: StrikeList, submissions: Submissions
+    ) -> None:
+        self._shadow = shadow
+        self._registry = registry
+        self._codec = codec
+        self._strikelist = strikelist
+        self._submissions = submissions
+
+    def prepare(
+        self, function: Callable[..., Any] | str, when: When, key: str | None, mode: str
+    ) -> Callable[..., Awaitable[Execution]]:
+        """The function that takes the arguments and submits."""
+        due = due_text(when)
+
+        async def submit(*args: Any, **kwargs: Any) -> Execution:
+            execution, submission = self._encode(function, args, kwargs, when, due, key, mode)
+            while True:
+                if self._strikelist.version is None:
+                    await self._load_strikes()
+                if self._strikelist.strikes and self._is_struck(execution):
+                    return execution
+                try:
+                    replies = await self._submissions.put((submission,))
+                except StaleStrikes:
+                    await self._load_strikes()
+                    continue
+                answered(execution, replies[0])
+                if execution.schedule_exception is not None:
+                    raise execution.schedule_exception
+                return execution
+
+        return submit
+
+    def _encode(
+        self,
+        function: Callable[..., Any] | str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        when: When,
+        due: str,
+        key: str | None,
+        mode: str,
+    ) -> tuple[Execution, Submission]:
+        if key is None:
+            key = fresh_key()
+        elif not isinstance(key, str):
+            raise ArgumentsError(f"The key {key!r} is a {type(key).__name__}; expected a str. Write key=str(...).")
+        if isinstance(function, str):
+            task, name = self._registry.get(function), function
+        else:
+            task = self._registry.of(function)
+            name = task.name
+        signature = task.signature if task is not None else None
+        payload = self._codec.encode_call(signature, name, key, args, kwargs)
+        execution = Execution(self._shadow, task.function if task is not None else None, name, args, kwargs, key)
+        if due:
+            execution.when = absolute(when)
+        return execution, Submission(key, name, payload, mode, due)
+
+    async def _load_strikes(self) -> None:
+        self._submissions.strikes = await self._strikelist.load()
+
+    def _is_struck(self, execution: Execution) -> bool:
+        struck = self._strikelist.struck(
+            execution.function, execution.function_name, execution.args, execution.kwargs
+        )
+        if struck is None:
+            return False
+        execution.disposition = Disposition.STRUCK
+        execution.state = ExecutionState.CANCELLED
+        return True
+
+    async def many(self, calls: Iterable[TaskCall], chunk_size: int, mode: str) -> list[Execution]:
+        """Submits in chunks: the next is encoded while the server works on the one before."""
+        if chunk_size < 1:
+            raise ValueError(f"chunk_size is {chunk_size}; expected at least 1.")
+        if self._strikelist.version is None:
+            await self._load_strikes()
+        executions: list[Execution] = []
+        source = iter(calls)
+        flying: list[asyncio.Task[None]] = []
+        while chunk := list(islice(source, min(chunk_size, MOST_ITEMS))):
+            prepared = self._encode_chunk(chunk, mode, executions)
+            while len(flying) > 1:
+                await flying.pop(0)
+            flying.append(asyncio.create_task(self._submit_chunk(prepared)))
+            # The sender runs now, and its chunk is on the wire while the next one is encoded.
+            await asyncio.sleep(0)
+        for task in flying:
+            await task
+        return executions
+
+    def _encode_chunk(
+        self, calls: list[TaskCall], mode: str, executions: list[Execution]
+    ) -> list[tuple[Execution, Submission]]:
+        prepared = []
+        for call in calls:
+            try:
+                execution, submission = self._encode(
+                    call.function, call.args, call.kwargs, call.when, due_text(call.when), call.key, mode
+                )
+            except (ShadowsError, ValueError, TypeError) as error:
+                execution = failed(self._shadow, call, error)
+            else:
+                prepared.append((execution, submission))
+            executions.append(execution)
+        return prepared
+
+    async def _submit_chunk(self, prepared: list[tuple[Execution, Submission]]) -> None:
+        while prepared:
+            if self._strikelist.strikes:
+                prepared = [pair for pair in prepared if not self._is_struck(pair[0])]
+            batches = within_bytes(prepared)
+            futures = [self._submissions.put([item for _, item in batch]) for batch in batches]
+            prepared = []
+            for batch, future in zip(batches, futures, strict=True):
+                try:
+                    replies = await future
+                except StaleStrikes:
+                    await self._load_strikes()
+                    prepared += batch
+                except ShadowsError as error:
+                    for execution, _ in batch:
+                        execution.disposition = Disposition.FAILED
+                        execution.schedule_exception = error
+                else:
+                    for (execution, _), reply in zip(batch, replies, strict=True):
+                        answered(execution, reply)
+
+
+def within_bytes(prepared: list[tuple[Execution, Submission]]) -> list[list[tuple[Execution, Submission]]]:
+    """Splits a chunk so that no script carries more than 1 MiB, unless it is one large item."""
+    batches: list[list[tuple[Execution, Submission]]] = []
+    size = MOST_BYTES
+    for pair in prepared:
+        size += len(pair[1].payload)
+        if size > MOST_BYTES:
+            batches.append([])
+            size = len(pair[1].payload)
+        batches[-1].append(pair)
+    return batches
+
+
+def failed(shadow: Source, call: TaskCall, error: Exception) -> Execution:
+    """The execution of a call that could not even be submitted."""
+    name = call.function if isinstance(call.function, str) else getattr(call.function, "__name__", "?")
+    execution = Execution(shadow, None, name, call.args, call.kwargs, call.key or "")
+    execution.disposition = Disposition.FAILED
+    execution.schedule_exception = error
+    return execution
+
+
+def answered(execution: Execution, reply: bytes) -> None:
+    """Writes the script's answer into the execution."""
+    verdict = reply[:1]
+    if verdict == b"!":
+        execution.disposition = Disposition.FAILED
+        execution.schedule_exception = ShadowsError(
+            f"Redis did not take {execution.function_name} with key {execution.key!r}: {reply[1:].decode()}. Nothing was "
+            "written for it; look at what else uses this key of Redis."
+        )
+        return
+    execution.submission = execution.fence = int(reply[1:])
+    if verdict == b"=":
+        execution.disposition = Disposition.ALREADY_SCHEDULED
+    elif verdict == b"s":
+        execution.state = ExecutionState.SCHEDULED

@@ -1,0 +1,1 @@
+"""Turns calls, results and exceptions into bytes and back, directed by the tasks' annotations."""

@@ -1,0 +1,215 @@
+"""Connections to Redis: one `Link` per role, which sends each call exactly once.
+
+redis-py resends commands by itself, which would run an add twice when only its reply was lost. So its
+retries are off, and whoever calls a link decides whether a call may be sent again.
+"""
+
+import asyncio
+import math
+import os
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any
+
+import hiredis
+from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from .embedded import EmbeddedServer, acquire
+from .errors import ConfigurationError, ConnectionFailed, ServerRefused
+from .scripts import Script
+from .urls import checked, redacted
+
+# Promised in the documents: a call that can't reach Redis raises within this time.
+CALL_SECONDS = 5.0
+RESEND_SECONDS = 0.05
+OLDEST_SERVER = (6, 2)
+
+# What a server says when it is up but takes no writes, or not yet; each passes by itself or by an
+# operator's hand, so the caller may try again.
+REFUSALS = frozenset(("READONLY", "OOM", "MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "BUSY", "CLUSTERDOWN"))
+
+type Argument = bytes | str | int | float
+
+
+class Server:
+    """Where Redis is, and how to open connections to it."""
+
+    def __init__(self, url: str, credential_provider: CredentialProvider | None = None) -> None:
+        self.url = url
+        self.shown_url = redacted(url)
+        self._address = checked(url)
+        self._credential_provider = credential_provider
+        self._embedded: EmbeddedServer | None = None
+        self._checked = False
+        self._opening = asyncio.Lock()
+
+    async def address(self) -> str:
+        """The URL for redis-py; starts the embedded server when the URL asks for one."""
+        if not self._address.startswith("embedded:"):
+            return self._address
+        async with self._opening:
+            if self._embedded is None:
+                self._embedded = await asyncio.to_thread(acquire, self._address)
+        return f"unix://{self._embedded.socket_path}"
+
+    async def options(self) -> dict[str, Any]:
+        """Keyword arguments for redis-py, for a connection of ours or a client of the user's."""
+        options: dict[str, Any] = {
+            "protocol": 2,
+            "socket_connect_timeout": CALL_SECONDS,
+            "retry": Retry(NoBackoff(), 0),
+            "driver_info": None,
+        }
+        if self._credential_provider is not None:
+            options["credential_provider"] = self._credential_provider
+        return options
+
+    async def connect(self, role: str) -> AbstractConnection:
+        """Opens a connection; ConnectionFailed when there is no server that we can use."""
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                pool = ConnectionPool.from_url(
+                    await self.address(), client_name=f"shadows:{role}", socket_timeout=None, **await self.options()
+                )
+                connection = pool.make_connection()
+                await connection.connect()
+                if not self._checked:
+                    await self._check_version(connection)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise self.unreachable(error) from error
+        except ValueError as error:
+            raise ConfigurationError(
+                f"The URL {self.shown_url!r} can't be used: {error}. Expected something like redis://localhost:6379/0."
+            ) from error
+        return connection
+
+    async def _check_version(self, connection: AbstractConnection) -> None:
+        await connection.send_command("INFO", "server")
+        info = (await connection.read_response()).decode()
+        version = info.partition("redis_version:")[2].partition("\r\n")[0]
+        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SERVER:
+            await connection.disconnect(nowait=True)
+            raise ConfigurationError(
+                f"The server at {self.shown_url} is Redis {version}; shadows needs 6.2 or newer (or Valkey). "
+                "Upgrade the server, or point SHADOWS_URL at another one."
+            )
+        self._checked = True
+
+    def unreachable(self, error: BaseException) -> ConnectionFailed:
+        """The error for a call that did not come through."""
+        what = str(error) or type(error).__name__
+        return ConnectionFailed(
+            f"Redis at {self.shown_url} could not be reached within {CALL_SECONDS:g} s: {what} "
+            "Check that the server runs and that the URL (SHADOWS_URL) is right."
+        )
+
+    async def client(self) -> Redis:
+        """A redis-py client of its own, for what users want to do themselves."""
+        return Redis.from_url(await self.address(), **await self.options())
+
+    async def close(self) -> None:
+        """Gives the embedded server back, if there is one."""
+        embedded, self._embedded = self._embedded, None
+        if embedded is not None:
+            await asyncio.to_thread(embedded.release)
+
+
+class Link:
+    """One connection for one role. Calls wait for each other; a failed call closes the connection,
+    so that a late reply can never be taken for the answer to another call."""
+
+    def __init__(self, server: Server, role: str) -> None:
+        self.server = server
+        self.role = role
+        self.opened = 0
+        self._connection: AbstractConnection | None = None
+        self._owner: tuple[int, asyncio.AbstractEventLoop] | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection is open, as far as this side knows."""
+        return self._connection is not None and self._connection.is_connected
+
+    async def call(self, *command: Argument, seconds: float = CALL_SECONDS) -> Any:
+        """Sends one command and returns its reply.
+
+        Raises ConnectionFailed when the reply did not come within `seconds` (the command may have run
+        or not), ServerRefused when the server takes no writes now, ResponseError for a wrong command.
+        """
+        async with self._lock:
+            connection = await self._open()
+            try:
+                async with asyncio.timeout(seconds):
+                    await connection.send_packed_command(hiredis.pack_command(command), check_health=False)  # type: ignore[arg-type] # its stub knows str only
+                    return await connection.read_response(timeout=math.inf)
+            except (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError) as error:
+                await self._drop()
+                if refusal := refused(error):
+                    raise ServerRefused(self._refusal(refusal)) from error
+                raise self.server.unreachable(error) from error
+            except ResponseError as error:
+                if refusal := refused(error):
+                    raise ServerRefused(self._refusal(refusal)) from error
+                raise
+            except BaseException:
+                await self._drop()
+                raise
+
+    async def run(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> Any:
+        """Runs a script by its digest; a server that forgot it (restart, SCRIPT FLUSH) is told again."""
+        try:
+            return await self.call("EVALSHA", script.digest, len(keys), *keys, *arguments)
+        except NoScriptError:
+            # NOSCRIPT comes before anything ran, so sending it whole repeats nothing.
+            return await self.call("EVAL", script.source, len(keys), *keys, *arguments)
+
+    async def repeat(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> Any:
+        """Runs a script that may run twice, or answers a number from its cache: sent again until 5 s are over."""
+        deadline = monotonic() + CALL_SECONDS
+        while True:
+            try:
+                return await self.run(script, keys, arguments)
+            except ConnectionFailed:
+                if monotonic() + RESEND_SECONDS >= deadline:
+                    raise
+                await asyncio.sleep(RESEND_SECONDS)
+
+    def _refusal(self, error: str) -> str:
+        return (
+            f"Redis at {self.server.shown_url} refused the call: {error} Nothing was written. "
+            "Free memory, disk or replicas on the server, or point SHADOWS_URL at a primary; then try again."
+        )
+
+    async def _open(self) -> AbstractConnection:
+        here = (os.getpid(), asyncio.get_running_loop())
+        if self._connection is not None and self._owner != here:
+            # A copy of the process, or a second loop: the socket belongs to the first.
+            self._connection = None
+        if self._connection is None or not self._connection.is_connected:
+            self._connection = await self.server.connect(self.role)
+            self._owner = here
+            self.opened += 1
+        return self._connection
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+
+    async def close(self) -> None:
+        """Closes the connection; a later call opens a new one."""
+        await self._drop()
+
+
+def refused(error: BaseException) -> str | None:
+    """What the server said when it refused a write, or None when the error is another one."""
+    text = str(error)
+    return text if not REFUSALS.isdisjoint(text.split()) else None

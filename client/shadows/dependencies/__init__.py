@@ -1,0 +1,44 @@
+"""What a task can ask for by its parameters' defaults, and the classes to build one's own on."""
+
+from uncalled_for import CallArgument, CycleError, Depends
+
+from shadows.dependencies.context import DependencyFailed
+from shadows.dependencies.current import CurrentExecution, CurrentShadow, CurrentWorker, TaskKey, TaskLogger
+from shadows.dependencies.kinds import (
+    CompletionHandler,
+    Dependency,
+    FailureHandler,
+    Outcome,
+    Runtime,
+    Successor,
+)
+from shadows.dependencies.perpetual import Perpetual
+from shadows.dependencies.progress import Progress
+from shadows.dependencies.retry import ExponentialRetry, Retry, RetryRequested
+from shadows.dependencies.shared import Shared
+from shadows.dependencies.timeout import Timeout
+
+__all__ = [
+    "CallArgument",
+    "CompletionHandler",
+    "CurrentExecution",
+    "CurrentShadow",
+    "CurrentWorker",
+    "CycleError",
+    "Dependency",
+    "DependencyFailed",
+    "Depends",
+    "ExponentialRetry",
+    "FailureHandler",
+    "Outcome",
+    "Perpetual",
+    "Progress",
+    "Retry",
+    "RetryRequested",
+    "Runtime",
+    "Shared",
+    "Successor",
+    "TaskKey",
+    "TaskLogger",
+    "Timeout",
+]

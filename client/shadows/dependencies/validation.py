@@ -1,0 +1,196 @@
+"""Refuses, when a task is registered, dependencies that could only fail or be ignored when it runs."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uncalled_for
+from uncalled_for import CallArgument, get_annotation_dependencies, get_dependency_parameters, get_signature
+
+from shadows.codec.hints import function_scope, metadata
+from shadows.dependencies.current import TASK_SCOPED
+from shadows.dependencies.kinds import CompletionHandler, FailureHandler, Runtime, describe
+from shadows.dependencies.perpetual import Perpetual
+from shadows.dependencies.progress import Progress
+from shadows.dependencies.shared import SHARED
+from shadows.dependencies.timeout import Timeout
+from shadows.errors import RegistrationError
+
+type Function = Callable[..., Any]
+type AnyDependency = uncalled_for.Dependency[Any]
+
+CALL_ARGUMENT = type(CallArgument())
+# These act around the task's call, or speak for it: in the signature of a factory they could not.
+ONE_PER_TASK = (Runtime, FailureHandler, CompletionHandler, Progress)
+
+
+def validate(function: Function, name: str) -> None:
+    """Raises RegistrationError, naming the task `name` and its parameters, where a dependency can't work."""
+    try:
+        get_signature(function)
+    except ValueError:
+        # Some functions written in C don't tell their signature, and so have no dependencies in it.
+        return
+    declared = declared_dependencies(function, name)
+    _refuse_overlooked_annotations(function, name, {parameter for parameter, _ in declared})
+    _refuse_conflicts(name, declared)
+    for parameter, dependency in declared:
+        _refuse_unreachable_parameter(function, name, parameter)
+        if isinstance(dependency, Timeout):
+            _refuse_timeout_of_a_thread(function, name, parameter)
+        if isinstance(dependency, Perpetual) and dependency.automatic:
+            _refuse_required_arguments(function, name, parameter)
+        _refuse_bad_factories(dependency, f"The parameter {parameter!r} of task {name!r}")
+
+
+def declared_dependencies(function: Function, name: str) -> list[tuple[str, AnyDependency]]:
+    """Each dependency in the signature of `function`, with its parameter."""
+    try:
+        by_default = get_dependency_parameters(function)
+    except TypeError as error:
+        raise RegistrationError(
+            f"Task {name!r} can't be registered: {error}. Declare one dependency."
+        ) from error
+    declared = list(by_default.items())
+    for parameter, dependencies in get_annotation_dependencies(function).items():
+        declared.extend((parameter, dependency) for dependency in dependencies)
+    return declared
+
+
+def _refuse_overlooked_annotations(function: Function, name: str, seen: set[str]) -> None:
+    """uncalled-for reads them as a whole: one name that only type checkers know hides all that is in them."""
+    scope = function_scope(function, name)
+    for parameter in get_signature(function).parameters.values():
+        hint = parameter.annotation
+        if isinstance(hint, str):
+            try:
+                hint = eval(hint, scope.names, scope.locals)
+            except Exception:
+                # Of this one nothing is known; the codec says so when a value needs it.
+                continue
+        if parameter.name not in seen and any(map(_is_dependency, metadata(hint))):
+            raise RegistrationError(
+                f"Task {name!r} declares a dependency in the annotation of {parameter.name!r}, which is "
+                f"overlooked because another of its annotations can't be read. Import the names in them when "
+                f"the program runs, not only under TYPE_CHECKING, or declare the dependency as a default."
+            )
+
+
+def _is_dependency(item: object) -> bool:
+    kind = item if isinstance(item, type) else type(item)
+    return issubclass(kind, uncalled_for.Dependency)
+
+
+def _refuse_conflicts(name: str, declared: list[tuple[str, AnyDependency]]) -> None:
+    singles = {
+        kind: None
+        for _, dependency in declared
+        for kind in type(dependency).__mro__
+        # Only where `single` is said, so that two Retry are called that, and not two FailureHandler.
+        if vars(kind).get("single") and issubclass(kind, uncalled_for.Dependency)
+    }
+    for kind in singles:
+        parameters = [parameter for parameter, dependency in declared if isinstance(dependency, kind)]
+        if len(parameters) > 1:
+            raise RegistrationError(
+                f"Task {name!r} has {len(parameters)} {kind.__name__} dependencies, in its parameters "
+                f"{' and '.join(map(repr, parameters))}, and can have one. Remove the others."
+            )
+
+
+def _refuse_unreachable_parameter(function: Function, name: str, parameter: str) -> None:
+    kind = get_signature(function).parameters[parameter].kind
+    if kind not in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
+        raise RegistrationError(
+            f"The parameter {parameter!r} of task {name!r} has a dependency and is {kind.description}. Make "
+            f"it one that takes a keyword: dependencies are passed by name."
+        )
+
+
+def _refuse_timeout_of_a_thread(function: Function, name: str, parameter: str) -> None:
+    if not is_async(function):
+        raise RegistrationError(
+            f"Task {name!r} has a Timeout, in its parameter {parameter!r}, but is a plain `def`: it runs in "
+            f"a thread, which can't be stopped. Make it `async def`, or limit the calls that it makes."
+        )
+
+
+def _refuse_required_arguments(function: Function, name: str, parameter: str) -> None:
+    provided = get_dependency_parameters(function)
+    required = [
+        repr(other.name)
+        for other in get_signature(function).parameters.values()
+        if other.name not in provided
+        and other.default is inspect.Parameter.empty
+        and other.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    ]
+    if required:
+        raise RegistrationError(
+            f"Task {name!r} is started by the workers, because of automatic=True in its parameter "
+            f"{parameter!r}, and they don't know the arguments that it requires: {', '.join(required)}. Give "
+            f"those defaults, or remove automatic=True and add the task yourself."
+        )
+
+
+def _refuse_bad_factories(
+    dependency: AnyDependency, place: str, path: tuple[Function, ...] = (), shared: bool = False
+) -> None:
+    """Looks at all factories that `dependency` leads to; `path` led here, `shared` when through a Shared."""
+    factory = getattr(dependency, "factory", None)
+    if factory is None:
+        return
+    place = f"{place} declares {describe(dependency)}"
+    if factory in path:
+        raise RegistrationError(
+            f"{place}, which depends on itself. Remove one of the dependencies on that way."
+        )
+    _refuse_uncallable_factory(dependency, factory, place)
+    shared = shared or isinstance(dependency, SHARED)
+    for parameter, inner in _inner_dependencies(dependency, factory):
+        where = f"{place}, whose parameter {parameter!r}"
+        if isinstance(inner, ONE_PER_TASK):
+            raise RegistrationError(
+                f"{where} is a {describe(inner)}, which only works on the task itself. Declare it there, and "
+                f"read it in the factory with CallArgument('<its parameter>')."
+            )
+        if shared and isinstance(inner, (*TASK_SCOPED, CALL_ARGUMENT)):
+            raise RegistrationError(
+                f"{where} is a {describe(inner)}. A Shared value outlives the task that it was made for: use "
+                f"Depends."
+            )
+        _refuse_bad_factories(inner, where, (*path, factory), shared)
+
+
+def _refuse_uncallable_factory(dependency: AnyDependency, factory: Function, place: str) -> None:
+    try:
+        parameters = get_signature(factory).parameters.values()
+        provided = get_dependency_parameters(factory)
+    except (TypeError, ValueError) as error:
+        raise RegistrationError(f"{place}, which can't be called: {error}. Wrap it in a function.") from error
+    if inspect.isgeneratorfunction(factory) or inspect.isasyncgenfunction(factory):
+        decorator = "contextmanager" if inspect.isgeneratorfunction(factory) else "asynccontextmanager"
+        raise RegistrationError(f"{place}, which yields. Decorate it with contextlib.{decorator}.")
+    bound = {*provided, *getattr(dependency, "bindings", ())}
+    for parameter in parameters:
+        optional = parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        if parameter.name not in bound and parameter.default is inspect.Parameter.empty and not optional:
+            raise RegistrationError(
+                f"{place}, whose parameter {parameter.name!r} has no value. Give it a default or a "
+                f"dependency, such as CallArgument() for the task's argument of that name."
+            )
+
+
+def _inner_dependencies(dependency: AnyDependency, factory: Function) -> Iterator[tuple[str, AnyDependency]]:
+    bindings: dict[str, Any] = getattr(dependency, "bindings", {})
+    for parameter, inner in get_dependency_parameters(factory).items():
+        if parameter not in bindings:
+            yield parameter, inner
+    for parameter, value in bindings.items():
+        if isinstance(value, uncalled_for.Dependency):
+            yield parameter, value
+
+
+def is_async(function: Function) -> bool:
+    """Whether the task runs on the loop; all others run in a thread."""
+    plain = inspect.unwrap(function)
+    return inspect.iscoroutinefunction(plain) or inspect.iscoroutinefunction(type(plain).__call__)

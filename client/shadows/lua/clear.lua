@@ -1,0 +1,84 @@
+-- scheduled, queued -> cancelled
+-- Removes what has not started, at most 200 of each place a call; running tasks and strikes stay.
+-- Returns {removed, 1 when there may be more}.
+local streams, schedule = { KEYS[1], KEYS[2], KEYS[3] }, KEYS[4]
+local unknown, leases = KEYS[5], KEYS[6]
+local prefix, ttl = ARGV[1], tonumber(ARGV[2])
+local LIMIT = 200
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local removed, more = 0, 0
+
+local function finish(key, generation)
+  local record = prefix .. 'task:' .. key
+  local seen = redis.pcall('HMGET', record, 'g', 'n')
+  if seen.err or (generation and seen[1] ~= generation) or not seen[1] then return end
+  if ttl == 0 then return redis.call('DEL', record) end
+  local submission = seen[2] or seen[1]
+  redis.call('HDEL', record, 'p', 'w', 'at')
+  redis.call('HSET', record, 's', 'cancelled', 'r', 'cleared',
+    'o', table.concat({ 'cancelled', submission, 0, now, 0, '' }, ' '))
+  redis.call('PEXPIRE', record, ttl)
+  redis.call('PUBLISH', prefix .. 'state:' .. key, submission .. ' x')
+end
+
+local function drop(stream, id, fields, acked)
+  for i = 1, #fields, 2 do
+    if fields[i] == 'k' then finish(fields[i + 1], string.match(id, '^%d+')) end
+  end
+  if acked then redis.call('XACK', stream, 'workers', id) end
+  removed = removed + redis.call('XDEL', stream, id)
+end
+
+local function drop_undelivered(stream)
+  local groups = redis.pcall('XINFO', 'GROUPS', stream)
+  if groups.err then return end
+  local after = '-'
+  for _, group in ipairs(groups) do
+    for i = 1, #group, 2 do
+      if group[i] == 'last-delivered-id' then after = '(' .. group[i + 1] end
+    end
+  end
+  local entries = redis.call('XRANGE', stream, after, '+', 'COUNT', LIMIT)
+  for _, entry in ipairs(entries) do drop(stream, entry[1], entry[2], false) end
+  if #entries == LIMIT then more = 1 end
+end
+
+-- Delivered to somebody whose lease is over: it is not running, whatever the pending list says.
+local function drop_of_the_dead(stream, consumer)
+  if tonumber(redis.call('ZSCORE', leases, consumer) or 0) > now then return end
+  local held = redis.call('XPENDING', stream, 'workers', '-', '+', LIMIT, consumer)
+  for _, entry in ipairs(held) do
+    local found = redis.call('XRANGE', stream, entry[1], entry[1])[1]
+    if found then drop(stream, entry[1], found[2], true) else redis.call('XACK', stream, 'workers', entry[1]) end
+  end
+  if #held == LIMIT then more = 1 end
+end
+
+for _, key in ipairs(redis.call('ZRANGE', schedule, 0, LIMIT - 1)) do
+  removed = removed + redis.call('ZREM', schedule, key)
+  finish(key)
+end
+if redis.call('ZCARD', schedule) > 0 then more = 1 end
+for _, stream in ipairs(streams) do
+  drop_undelivered(stream)
+  local consumers = redis.pcall('XPENDING', stream, 'workers')
+  if not consumers.err and consumers[4] then
+    for i, row in ipairs(consumers[4]) do
+      if i <= LIMIT then drop_of_the_dead(stream, row[1]) end
+    end
+  end
+end
+for _, name in ipairs(redis.call('ZRANGE', unknown, 0, 0)) do
+  local parked = unknown .. ':' .. name
+  for _, entry in ipairs(redis.call('XRANGE', parked, '-', '+', 'COUNT', LIMIT)) do
+    drop(parked, entry[1], entry[2], false)
+  end
+  if redis.call('XLEN', parked) == 0 then
+    redis.call('DEL', parked)
+    redis.call('ZREM', unknown, name)
+  end
+  more = 1
+end
+return { removed, more }

@@ -1,0 +1,26 @@
+-- running -> queued
+-- Parks an entry that this worker can't run until one comes that can: no attempt and no death is counted.
+-- Returns 1 parked, 0 not ours any more.
+local stream, parked, index, counter, record = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local place, generation, consumer, name = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local id = generation .. '-0'
+
+local owned = redis.pcall('XPENDING', stream, 'workers', id, id, 1, consumer)
+local entry = redis.call('XRANGE', stream, id, id)[1]
+if owned.err or #owned == 0 or not entry then return 0 end
+
+local time = redis.call('TIME')
+local last = math.max(tonumber(redis.call('GET', counter) or 0), time[1] * 1000000 + time[2])
+local placed = string.format('%.0f', last + 1)
+redis.call('SET', counter, placed)
+local fields = entry[2]
+local seen = redis.pcall('HMGET', record, 'g', 'n')
+if seen[1] == generation then
+  if not seen[2] then fields[#fields + 1], fields[#fields + 2] = 'n', generation end
+  redis.call('HSET', record, 'g', placed, 'n', seen[2] or generation, 'at', place)
+end
+redis.call('ZADD', index, 'NX', time[1] * 1000, name)
+redis.call('XADD', parked, placed .. '-0', unpack(fields))
+redis.call('XACK', stream, 'workers', id)
+redis.call('XDEL', stream, id)
+return 1

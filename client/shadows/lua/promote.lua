@@ -1,0 +1,52 @@
+-- scheduled -> queued, quarantined
+-- Moves the executions that are due into the ready stream, at most 200 and about 1 MiB a call.
+-- Returns how many moved, how many were quarantined, and milliseconds until the next is due (-1: none).
+local stream, schedule, counter, quarantine = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local prefix, ttl = ARGV[1], tonumber(ARGV[2])
+local LIMIT, BYTES = 200, 1048576
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local generation = math.max(tonumber(redis.call('GET', counter) or 0), time[1] * 1000000 + time[2])
+local moved, lost, bytes = 0, 0, 0
+
+-- Its payload is gone, so it can't run: it is kept where a person sees it, and the key is free.
+local function give_up(key, record, name)
+  redis.call('XADD', quarantine, '*', 'k', key, 'f', name or '', 'p', '', 'v', 'scheduled',
+    'c', 'the record of this scheduled execution was lost or damaged, and its arguments with it')
+  redis.call('DEL', record)
+  lost = lost + 1
+end
+
+local function promote(key, due)
+  local record = prefix .. 'task:' .. key
+  local seen = redis.pcall('HMGET', record, 's', 'f', 'p', 'a', 'n', 'd', 'l')
+  redis.call('ZREM', schedule, key)
+  if seen.err or seen[1] ~= 'scheduled' or not seen[2] or not seen[3] then
+    return give_up(key, record, not seen.err and seen[2])
+  end
+  generation = generation + 1
+  bytes = bytes + #seen[3]
+  local placed = string.format('%.0f', generation)
+  local entry = { 'k', key, 'f', seen[2], 'p', seen[3], 'w', due }
+  if seen[4] then entry[#entry + 1], entry[#entry + 2] = 'a', seen[4] end
+  if seen[5] then entry[#entry + 1], entry[#entry + 2] = 'n', seen[5] end
+  -- The submission outlives the move: whoever waits for the execution knows it by its first number.
+  local first = redis.call('HGET', record, 'g')
+  if not seen[5] then entry[#entry + 1], entry[#entry + 2] = 'n', first end
+  redis.call('HSET', record, 'g', placed, 's', 'queued', 'n', seen[5] or first)
+  redis.call('HDEL', record, 'p', 'at')
+  redis.call('XADD', stream, placed .. '-0', unpack(entry))
+  moved = moved + 1
+end
+
+local due = redis.call('ZRANGEBYSCORE', schedule, '-inf', now, 'WITHSCORES', 'LIMIT', 0, LIMIT)
+for i = 1, #due, 2 do
+  if bytes >= BYTES then break end
+  promote(due[i], due[i + 1])
+end
+if moved > 0 then redis.call('SET', counter, string.format('%.0f', generation)) end
+local first = redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')
+local wait = -1
+if first[2] then wait = math.max(0, math.ceil(tonumber(first[2]) - now)) end
+return { moved, lost, wait }

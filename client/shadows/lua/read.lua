@@ -1,0 +1,22 @@
+-- observes
+-- Reads one execution: its record, its entry, and who runs it.
+-- Returns {record fields, entry fields, {consumer, idle ms, deliveries} or {}, in the schedule or not, now}.
+local record, schedule = KEYS[1], KEYS[2]
+local prefix, key = ARGV[1], ARGV[2]
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local fields = redis.call('HGETALL', record)
+local row = {}
+for i = 1, #fields, 2 do row[fields[i]] = fields[i + 1] end
+local entry, held = {}, {}
+if row.s == 'queued' and row.g then
+  local stream, id = prefix .. (row.at or 'stream'), row.g .. '-0'
+  local found = redis.call('XRANGE', stream, id, id)[1]
+  if found then entry = found[2] end
+  local pending = redis.pcall('XPENDING', stream, 'workers', id, id, 1)
+  if not pending.err and pending[1] then
+    held = { pending[1][2], pending[1][3], pending[1][4] }
+  end
+end
+return { fields, entry, held, redis.call('ZSCORE', schedule, key) and 1 or 0, now }

@@ -1,0 +1,25 @@
+-- quarantined -> queued
+-- Gives a quarantined entry back to the workers, as a new submission of its key.
+-- Returns the new generation; "" when there is no such entry, "busy" when its key is in use (it stays).
+local stream, quarantine, counter, schedule, record = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local prefix, id, key = ARGV[1], ARGV[2], ARGV[3]
+
+local entry = redis.call('XRANGE', quarantine, id, id)[1]
+if not entry then return '' end
+local seen = redis.call('HMGET', record, 's', 'g', 'at')
+if seen[1] == 'scheduled' and redis.call('ZSCORE', schedule, key) then return 'busy' end
+if seen[1] == 'queued' then
+  local held = prefix .. (seen[3] or 'stream')
+  if #redis.call('XRANGE', held, seen[2] .. '-0', seen[2] .. '-0') > 0 then return 'busy' end
+end
+local fields = {}
+for i = 1, #entry[2], 2 do fields[entry[2][i]] = entry[2][i + 1] end
+local time = redis.call('TIME')
+local last = math.max(tonumber(redis.call('GET', counter) or 0), time[1] * 1000000 + time[2])
+local placed = string.format('%.0f', last + 1)
+redis.call('SET', counter, placed)
+redis.call('DEL', record)
+redis.call('HSET', record, 'g', placed, 's', 'queued', 'f', fields.f or '')
+redis.call('XADD', stream, placed .. '-0', 'k', key, 'f', fields.f or '', 'p', fields.p or '')
+redis.call('XDEL', quarantine, id)
+return placed

@@ -1,0 +1,32 @@
+-- queued -> queued
+-- Brings parked entries of a function back, at most 200 a call, for a worker that knows the function.
+-- Returns how many came back.
+local parked, index, returned, counter = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local prefix, name = ARGV[1], ARGV[2]
+local LIMIT = 200
+
+local entries = redis.call('XRANGE', parked, '-', '+', 'COUNT', LIMIT)
+local time = redis.call('TIME')
+local generation = math.max(tonumber(redis.call('GET', counter) or 0), time[1] * 1000000 + time[2])
+if #entries > 0 then redis.pcall('XGROUP', 'CREATE', returned, 'workers', '0', 'MKSTREAM') end
+for _, entry in ipairs(entries) do
+  local id, fields, key = entry[1], entry[2], nil
+  for i = 1, #fields, 2 do if fields[i] == 'k' then key = fields[i + 1] end end
+  generation = generation + 1
+  local placed = string.format('%.0f', generation)
+  local record = prefix .. 'task:' .. (key or '')
+  if key and redis.pcall('HGET', record, 'g') == string.match(id, '^%d+') then
+    redis.call('HSET', record, 'g', placed, 'at', 'returned')
+  end
+  redis.call('XADD', returned, placed .. '-0', unpack(fields))
+  redis.call('XDEL', parked, id)
+end
+if #entries > 0 then
+  redis.call('SET', counter, string.format('%.0f', generation))
+  redis.call('PUBLISH', prefix .. 'signal', 'work')
+end
+if redis.call('XLEN', parked) == 0 then
+  redis.call('DEL', parked)
+  redis.call('ZREM', index, name)
+end
+return #entries

@@ -1,0 +1,250 @@
+"""Reading one execution back from Redis: its record, its entry, who runs it, and waiting for its end."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+from .codec.codec import Codec
+from .connection import Link
+from .errors import ExecutionCancelled, PayloadError, QuarantinedTask, ResultNotKept
+from .execution import Execution, ExecutionProgress
+from .keys import RECLAIMED, Keys
+from .registry import Registry
+from .scripts import READ
+from .states import ExecutionState
+from .subscriptions import Subscriptions
+
+
+def moment(ms: float) -> datetime:
+    """A point in time from Redis's milliseconds."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def pairs(flat: list[bytes]) -> dict[str, bytes]:
+    """A flat reply of names and values as a dictionary."""
+    return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a submission ended; times in ms of Redis's clock, `begun` 0 when it never ran."""
+
+    state: ExecutionState
+    submission: int
+    begun: float
+    ended: float
+    attempt: int
+    worker: str
+
+    @classmethod
+    def parse(cls, text: bytes) -> "Outcome":
+        """From the record's field, where the worker comes last because its name may hold spaces."""
+        state, submission, begun, ended, attempt, worker = text.decode().split(" ", 5)
+        return cls(ExecutionState(state), int(submission), float(begun), float(ended), int(attempt), worker)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What Redis knew of a key at one moment."""
+
+    fields: dict[str, bytes]
+    entry: dict[str, bytes]
+    holder: str | None
+    idle_ms: float
+    deliveries: int
+    scheduled: bool
+    now: float
+
+    @classmethod
+    def parse(cls, reply: list[Any]) -> "Record":
+        """From the reply of the script `read`."""
+        fields, entry, held, scheduled, now = reply
+        holder = held[0].decode() if held else None
+        return cls(
+            pairs(fields), pairs(entry), holder, held[1] if held else 0, held[2] if held else 0, bool(scheduled), now
+        )
+
+    @property
+    def generation(self) -> int:
+        """The number of the present placing, 0 when there is none."""
+        return int(self.fields.get("g", 0))
+
+    @property
+    def submission(self) -> int:
+        """The number that the present submission started with."""
+        return int(self.fields.get("n", self.generation))
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The last outcome that was kept."""
+        text = self.fields.get("o")
+        return Outcome.parse(text) if text else None
+
+    @property
+    def live(self) -> bool:
+        """Whether the present submission still has something to come."""
+        if self.fields.get("s") == b"scheduled":
+            return self.scheduled
+        return self.fields.get("s") == b"queued" and bool(self.entry)
+
+    @property
+    def state(self) -> ExecutionState:
+        """The state of the present submission."""
+        state = ExecutionState(self.fields.get("s", b"queued").decode())
+        if state is ExecutionState.QUEUED and self.holder not in (None, RECLAIMED):
+            return ExecutionState.RUNNING
+        return state
+
+    def outcome_of(self, submission: int) -> Outcome | None:
+        """The kept outcome, when it is this submission's."""
+        outcome = self.outcome
+        return outcome if outcome is not None and outcome.submission == submission else None
+
+
+def worker_of(consumer: str) -> str:
+    """A worker's name; its consumer's adds a random part for each time that it joined."""
+    return consumer.rpartition("#")[0] or consumer
+
+
+class Records:
+    """Reads executions for one shadow."""
+
+    def __init__(self, link: Link, keys: Keys, codec: Codec, registry: Registry, subscriptions: Subscriptions) -> None:
+        self._link = link
+        self._keys = keys
+        self._codec = codec
+        self._registry = registry
+        self._subscriptions = subscriptions
+
+    async def read(self, key: str) -> Record:
+        """The record of a key; an empty one when there is none."""
+        keys = [self._keys.record(key), self._keys.schedule]
+        return Record.parse(await self._link.run(READ, keys, [self._keys.prefix, key]))
+
+    async def find(self, shadow: Any, key: str) -> Execution | None:
+        """The execution that has `key` now, or had it last; None when nothing of it is kept."""
+        record = await self.read(key)
+        if "g" not in record.fields:
+            return None
+        name = record.fields.get("f", b"").decode()
+        task = self._registry.get(name)
+        payload = record.entry.get("p") or record.fields.get("p")
+        args: tuple[Any, ...] = ()
+        kwargs: dict[str, Any] = {}
+        if payload is not None:
+            try:
+                args, kwargs = self._codec.decode_call(task.signature if task else None, name, key, payload)
+            except PayloadError:
+                pass  # what can't be read is shown without its arguments; a worker will say why
+        execution = Execution(shadow, task.function if task else None, name, args, kwargs, key)
+        execution.submission = record.submission
+        apply(record, execution, self._error_text)
+        return execution
+
+    async def refresh(self, execution: Execution) -> None:
+        """Brings an execution up to date; one whose record is gone stays as it was."""
+        apply(await self.read(execution.key), execution, self._error_text)
+
+    def _error_text(self, name: str, key: str, payload: bytes) -> str:
+        error = self._codec.decode_error(name, key, payload)
+        return f"{type(error).__name__}: {error}"
+
+    async def result_of(self, execution: Execution, seconds: float | None, poll_seconds: float) -> Any:
+        """Waits for the outcome of the execution's submission; looks again each `poll_seconds` though
+        nothing was said, since a message can be lost."""
+        deadline = None if seconds is None else monotonic() + seconds
+        changed = asyncio.Event()
+
+        def listener(message: bytes | None) -> None:
+            changed.set()
+
+        channel = self._keys.events(execution.key)
+        await self._subscriptions.add(channel, listener)
+        try:
+            while True:
+                changed.clear()
+                record = await self.read(execution.key)
+                outcome = record.outcome_of(execution.submission)
+                if outcome is not None:
+                    return self._unwrap(execution, record, outcome)
+                if not (record.live and record.submission == execution.submission):
+                    raise missing(execution, record)
+                await until(changed, deadline, poll_seconds, execution)
+        finally:
+            await self._subscriptions.remove(channel, listener)
+
+    def _unwrap(self, execution: Execution, record: Record, outcome: Outcome) -> Any:
+        apply(record, execution, self._error_text)
+        body = record.fields.get("r", b"")
+        name = execution.function_name
+        if outcome.state is ExecutionState.COMPLETED:
+            if not body:
+                return None
+            task = self._registry.get(name)
+            return self._codec.decode_result(task.signature if task else None, name, execution.key, body)
+        if outcome.state is ExecutionState.FAILED:
+            raise self._codec.decode_error(name, execution.key, body)
+        if outcome.state is ExecutionState.QUARANTINED:
+            raise QuarantinedTask(execution.key, body.decode())
+        raise ExecutionCancelled(body.decode() or "cancelled")
+
+
+def missing(execution: Execution, record: Record) -> Exception:
+    """Why an execution that is not live has no outcome to give."""
+    if record.submission > execution.submission:
+        return ExecutionCancelled("replaced")
+    return ResultNotKept(
+        f"Nothing is kept of {execution.function_name} with key {execution.key!r}: it ended longer ago than the "
+        "execution_ttl of its worker, or its record was deleted. Raise execution_ttl, or ask sooner."
+    )
+
+
+async def until(changed: asyncio.Event, deadline: float | None, poll_seconds: float, execution: Execution) -> None:
+    """Waits for a change, at most until it is time to look again; TimeoutError at the deadline."""
+    wait = poll_seconds
+    if deadline is not None:
+        wait = min(wait, deadline - monotonic())
+        if wait <= 0:
+            raise TimeoutError(
+                f"{execution.function_name} with key {execution.key!r} is {execution.state} and has no result yet; "
+                "wait longer, or see `shadows workers ls` for whether a worker runs."
+            )
+    try:
+        async with asyncio.timeout(wait):
+            await changed.wait()
+    except TimeoutError:
+        pass
+
+
+def apply(record: Record, execution: Execution, error_text: Callable[[str, str, bytes], str]) -> None:
+    """Writes what a record says of the execution's submission into the execution."""
+    fields = record.fields
+    outcome = record.outcome_of(execution.submission)
+    if record.submission == execution.submission and "g" in fields:
+        execution.fence = record.generation
+        execution.state = record.state
+        execution.attempt = int(record.entry.get("a") or fields.get("a") or 1)
+        execution.redelivered = record.deliveries > 1
+        if {"pc", "pt", "pm"} & fields.keys():
+            total, message = fields.get("pt"), fields.get("pm")
+            execution.progress = ExecutionProgress(
+                int(fields.get("pc", 0)), int(total) if total else None, message.decode() if message else None
+            )
+        due = fields.get("w") or record.entry.get("w")
+        execution.when = moment(float(due)) if due else execution.when or moment(execution.submission / 1000)
+        if execution.state is ExecutionState.RUNNING and record.holder:
+            execution.worker = worker_of(record.holder)
+            execution.started_at = moment(record.now - record.idle_ms)
+    if outcome is not None:
+        execution.state = outcome.state
+        execution.attempt = outcome.attempt or execution.attempt
+        execution.worker = worker_of(outcome.worker) if outcome.worker else execution.worker
+        execution.started_at = moment(outcome.begun) if outcome.begun else execution.started_at
+        execution.completed_at = moment(outcome.ended)
+        if outcome.state is ExecutionState.FAILED:
+            execution.error = error_text(execution.function_name, execution.key, fields.get("r", b""))
+        elif outcome.state is not ExecutionState.COMPLETED:
+            execution.error = fields.get("r", b"").decode()

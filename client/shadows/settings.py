@@ -1,0 +1,90 @@
+"""The settings of a shadow, from arguments and the environment, refused at once when they can't be right."""
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+
+from .errors import ConfigurationError
+from .urls import DEFAULT_URL
+
+MAXIMUM_PAYLOAD = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a `Shadow` was made with."""
+
+    name: str
+    url: str
+    heartbeat_interval: timedelta
+    missed_heartbeats: int
+    execution_ttl: timedelta
+    serializer: str
+    secret: bytes | None
+    maximum_payload: int
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a worker counts as alive after its last sign of life."""
+        return self.heartbeat_interval * self.missed_heartbeats
+
+    @property
+    def ttl_ms(self) -> int:
+        """How long outcomes are kept, in the unit of the scripts."""
+        return int(self.execution_ttl.total_seconds() * 1000)
+
+    @classmethod
+    def gather(
+        cls,
+        name: str | None,
+        url: str | None,
+        heartbeat_interval: timedelta,
+        missed_heartbeats: int,
+        execution_ttl: timedelta,
+        serializer: str | None,
+        secret: str | bytes | None,
+        maximum_payload: int,
+    ) -> "Settings":
+        """Arguments first, the environment where they are None. Raises ConfigurationError."""
+        environment = os.environ
+        name = name if name is not None else environment.get("SHADOWS_NAME", "shadows")
+        secret = secret if secret is not None else environment.get("SHADOWS_SECRET") or None
+        settings = cls(
+            name,
+            url or environment.get("SHADOWS_URL") or DEFAULT_URL,
+            heartbeat_interval,
+            missed_heartbeats,
+            execution_ttl,
+            serializer or environment.get("SHADOWS_SERIALIZER") or "msgpack",
+            secret.encode() if isinstance(secret, str) else secret,
+            maximum_payload,
+        )
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
+        if not self.name or "}" in self.name or "{" in self.name:
+            raise ConfigurationError(
+                f"A shadow can't be named {self.name!r}; expected some text without braces, which mark the name in "
+                "Redis keys. Choose a name like 'orders'."
+            )
+        require_duration("heartbeat_interval", self.heartbeat_interval, timedelta(milliseconds=10))
+        require_duration("execution_ttl", self.execution_ttl, timedelta(0))
+        if self.missed_heartbeats < 2:
+            raise ConfigurationError(
+                f"missed_heartbeats is {self.missed_heartbeats}; expected at least 2, since one late beat is no death."
+            )
+        if self.serializer not in ("msgpack", "pickle"):
+            raise ConfigurationError(
+                f"The serializer {self.serializer!r} is not known; expected 'msgpack' or 'pickle' (which can carry any "
+                "object, and must be able to trust whoever can write to Redis)."
+            )
+
+
+def require_duration(name: str, value: timedelta, least: timedelta) -> None:
+    """Raises ConfigurationError unless `value` is a duration of at least `least`."""
+    if not isinstance(value, timedelta) or value < least:
+        raise ConfigurationError(
+            f"{name} is {value!r}; expected a timedelta of at least {least.total_seconds():g} s, "
+            f"such as timedelta(seconds=2)."
+        )

@@ -1,0 +1,171 @@
+"""Looking at a whole shadow at one moment: what waits, what runs, and who works."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from .connection import Link
+from .keys import GROUP, RECLAIMED, Keys
+from .records import moment, pairs, worker_of
+from .scripts import FUNCTIONS
+from .states import ExecutionState
+
+# How many records one script looks at.
+PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """One execution in a snapshot; a damaged entry has "?" where something is missing."""
+
+    key: str
+    function_name: str
+    state: ExecutionState
+    when: datetime
+    worker: str | None = None
+    started_at: datetime | None = None
+    deliveries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """One living worker, as its last beat told."""
+
+    name: str
+    last_seen: datetime
+    host: str = "?"
+    pid: int = 0
+    concurrency: int = 0
+    running: int = 0
+    done: int = 0
+    tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a shadow held at the moment `taken`; the lists are cut at the limit, the counts are whole."""
+
+    taken: datetime
+    scheduled_count: int
+    ready_count: int
+    unknown_count: int
+    quarantined_count: int
+    scheduled: list[TaskRow] = field(default_factory=list)
+    queued: list[TaskRow] = field(default_factory=list)
+    running: list[TaskRow] = field(default_factory=list)
+    workers: list[WorkerInfo] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """How many executions are scheduled, waiting, running or parked."""
+        return self.scheduled_count + self.ready_count + self.unknown_count
+
+
+async def server_now(link: Link) -> float:
+    """Redis's clock in ms."""
+    seconds, micros = await link.call("TIME")
+    return int(seconds) * 1000 + int(micros) / 1000
+
+
+async def read_snapshot(link: Link, keys: Keys, limit: int) -> Snapshot:
+    """Reads at most `limit` rows of each kind, a page at a time, so that Redis is never held up."""
+    now = await server_now(link)
+    rows = await scheduled_rows(link, keys, limit)
+    held: list[TaskRow] = []
+    ready = 0
+    for stream in keys.streams:
+        ready += await link.call("XLEN", stream)
+        held += await entry_rows(link, stream, limit, now)
+    unknown = 0
+    for name in await link.call("ZRANGE", keys.unknown, 0, limit - 1):
+        unknown += await link.call("XLEN", keys.unknown.encode() + b":" + name)
+    return Snapshot(
+        moment(now),
+        await link.call("ZCARD", keys.schedule),
+        ready,
+        unknown,
+        await link.call("XLEN", keys.quarantine),
+        rows,
+        [row for row in held if row.state is ExecutionState.QUEUED],
+        [row for row in held if row.state is ExecutionState.RUNNING],
+        await read_workers(link, keys),
+    )
+
+
+async def scheduled_rows(link: Link, keys: Keys, limit: int) -> list[TaskRow]:
+    """The next executions of the schedule."""
+    flat = await link.call("ZRANGE", keys.schedule, 0, limit - 1, "WITHSCORES")
+    names: list[bytes] = []
+    for at in range(0, len(flat), 2 * PAGE):
+        page = [keys.task.encode() + key for key in flat[at : at + 2 * PAGE : 2]]
+        names += await link.run(FUNCTIONS, page, [])
+    return [
+        TaskRow(text(key), text(name), ExecutionState.SCHEDULED, moment(float(due)))
+        for key, due, name in zip(flat[::2], flat[1::2], names, strict=True)
+    ]
+
+
+async def entry_rows(link: Link, stream: str, limit: int, now: float) -> list[TaskRow]:
+    """The oldest entries of a stream, with who holds them."""
+    holders: dict[bytes, Any] = {}
+    entries = await link.call("XRANGE", stream, "-", "+", "COUNT", limit)
+    if entries and await link.call("XINFO", "GROUPS", stream):
+        pending = await link.call("XPENDING", stream, GROUP, "-", "+", limit)
+        holders = {id: (consumer.decode(), idle, count) for id, consumer, idle, count in pending}
+    return [entry_row(id, fields, holders.get(id), now) for id, fields in entries]
+
+
+def entry_row(id: bytes, fields: list[bytes], held: tuple[str, float, int] | None, now: float) -> TaskRow:
+    """One row; whatever the entry lacks is shown as "?"."""
+    values = dict(zip(fields[::2], fields[1::2], strict=False))
+    when = moment(int(id.partition(b"-")[0]) / 1000)
+    running = held is not None and held[0] != RECLAIMED
+    return TaskRow(
+        text(values.get(b"k", b"?")),
+        text(values.get(b"f", b"?")),
+        ExecutionState.RUNNING if running else ExecutionState.QUEUED,
+        when,
+        worker_of(held[0]) if held and running else None,
+        moment(now - held[1]) if held and running else None,
+        held[2] if held else 0,
+    )
+
+
+async def read_workers(link: Link, keys: Keys) -> list[WorkerInfo]:
+    """The workers whose lease has not ended."""
+    now = await server_now(link)
+    alive = set(await link.call("ZRANGEBYSCORE", keys.leases, now, "+inf"))
+    beats = await link.call("HGETALL", keys.workers)
+    functions = pairs(await link.call("HGETALL", keys.functions))
+    rows = []
+    for consumer, beat in zip(beats[::2], beats[1::2], strict=True):
+        if consumer in alive:
+            rows.append(worker_info(consumer.decode(), beat, functions.get(consumer.decode(), b"\x90")))
+    return sorted(rows, key=lambda row: row.name)
+
+
+def worker_info(consumer: str, beat: bytes, functions: bytes) -> WorkerInfo:
+    """One worker from its beat; one of a newer release may say more or less."""
+    said = msgspec.msgpack.decode(beat)
+    return WorkerInfo(
+        worker_of(consumer),
+        moment(said.get("at", 0)),
+        said.get("host", "?"),
+        said.get("pid", 0),
+        said.get("concurrency", 0),
+        said.get("running", 0),
+        said.get("done", 0),
+        tuple(msgspec.msgpack.decode(functions)),
+    )
+
+
+async def read_task_workers(link: Link, keys: Keys, name: str) -> list[WorkerInfo]:
+    """The living workers that know the function `name`."""
+    return [worker for worker in await read_workers(link, keys) if name in worker.tasks]
+
+
+def text(raw: bytes) -> str:
+    """Bytes from Redis as text, whatever they are."""
+    return raw.decode(errors="backslashreplace")

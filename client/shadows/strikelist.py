@@ -1,0 +1,129 @@
+"""Strikes: which functions, and which arguments, are not to be run now."""
+
+import operator
+from collections.abc import Callable
+from logging import getLogger
+from typing import Any, NamedTuple
+
+import msgspec
+
+from .codec.codec import Codec
+from .connection import Link
+from .errors import ArgumentsError
+from .execution import arguments_by_name
+from .keys import Keys
+from .scripts import STRIKE
+
+logger = getLogger("shadows")
+
+
+def between(value: Any, bounds: Any) -> bool:
+    """Whether `value` lies within the two bounds, both included."""
+    low, high = bounds
+    return bool(low <= value <= high)
+
+
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "between": between,
+}
+
+
+class Strike(NamedTuple):
+    """All calls of `function`, or those (of any function, when it is None) whose `parameter` compares so."""
+
+    function: str | None
+    parameter: str | None
+    operator: str
+    value: Any
+
+    def __str__(self) -> str:
+        subject = self.function or "every task"
+        return f"{subject} where {self.parameter} {self.operator} {self.value!r}" if self.parameter else subject
+
+
+class StrikeList:
+    """The strikes of one shadow, as last read; `version` is None until they were read once."""
+
+    def __init__(self, link: Link, keys: Keys, codec: Codec) -> None:
+        self._link = link
+        self._keys = keys
+        self._codec = codec
+        self._warned: set[str] = set()
+        self.version: str | None = None
+        self.strikes: list[Strike] = []
+
+    async def load(self) -> str:
+        """Reads all strikes; returns their version."""
+        flat = await self._link.call("HGETALL", self._keys.strikes)
+        version, strikes = "0", []
+        for field in flat[::2]:
+            if field != b"version":
+                function, parameter, how, value = msgspec.msgpack.decode(field)
+                strikes.append(Strike(function, parameter, how, self._codec.decode_value(value)))
+        if b"version" in flat[::2]:
+            version = flat[flat.index(b"version") + 1].decode()
+        self.strikes, self.version = strikes, version
+        return version
+
+    async def strike(self, strike: Strike) -> None:
+        """Adds a strike; every process follows at once."""
+        await self._change("strike", strike)
+
+    async def restore(self, strike: Strike) -> None:
+        """Lifts a strike."""
+        await self._change("restore", strike)
+
+    async def _change(self, action: str, strike: Strike) -> None:
+        field = msgspec.msgpack.encode((*strike[:3], self._codec.encode_value(strike.value)))
+        # Sent again after a lost reply it only raises the version once more.
+        await self._link.run(STRIKE, [self._keys.strikes], [self._keys.signal, action, field])
+        await self.load()
+
+    def struck(
+        self, function: Callable[..., Any] | None, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Strike | None:
+        """The strike that holds this call back, or None."""
+        named: dict[str, Any] | None = None
+        for strike in self.strikes:
+            if strike.function is not None and strike.function != name:
+                continue
+            if strike.parameter is None:
+                return strike
+            if named is None:
+                named = arguments_by_name(function, args, kwargs) if function is not None else kwargs
+            if strike.parameter in named and self._compare(strike, named[strike.parameter]):
+                return strike
+        return None
+
+    def _compare(self, strike: Strike, value: Any) -> bool:
+        try:
+            return bool(OPERATORS[strike.operator](value, strike.value))
+        except Exception as error:
+            if str(strike) not in self._warned:
+                self._warned.add(str(strike))
+                logger.warning(
+                    "The strike on %s can't be compared with a %s (%s); such calls are not struck.",
+                    strike,
+                    type(value).__name__,
+                    error,
+                )
+            return False
+
+
+def checked_strike(function: str | None, parameter: str | None, how: str, value: Any) -> Strike:
+    """A strike that means something. Raises ArgumentsError when it does not."""
+    if how not in OPERATORS:
+        raise ArgumentsError(f"A strike can't use the operator {how!r}; expected one of {', '.join(OPERATORS)}.")
+    if function is None and parameter is None:
+        raise ArgumentsError(
+            "A strike needs a function, a parameter, or both; it got neither, which would strike every task."
+        )
+    if how == "between" and not (isinstance(value, tuple | list) and len(value) == 2):
+        raise ArgumentsError(f"A strike with 'between' needs two bounds, got {value!r}; write value=(low, high).")
+    return Strike(function, parameter, how if parameter else "==", value if parameter else None)

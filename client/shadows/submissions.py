@@ -1,0 +1,142 @@
+"""Group commit: what is added while one call is in flight goes out together in the next.
+
+The first add goes at once and alone, so nothing waits for a timer; under load a round trip carries up to
+200 submissions. Each call has a number, and the server keeps the answer to the last: a call whose reply
+was lost is sent again with its number and gets the first answer, whatever happened to the tasks since.
+"""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Sequence
+from time import monotonic
+from typing import NamedTuple
+
+from .connection import CALL_SECONDS, Argument, Link
+from .errors import ConnectionFailed, ShadowsError, TooBusy
+from .keys import Keys
+from .scripts import SUBMIT
+
+# What one script may carry (semantics.md 10): more would block the server for too long.
+MOST_ITEMS = 200
+MOST_BYTES = 1 << 20
+# While Redis does not answer, so many submissions may wait; more would fill the memory for nothing.
+MOST_WAITING = 10_000
+RESEND_SECONDS = 0.05
+
+
+class Submission(NamedTuple):
+    """One item of a batch, as the script takes it: mode "a" adds, "r" replaces; `due` in ms, "+ms" or ""."""
+
+    key: str
+    function: str
+    payload: bytes
+    mode: str
+    due: str
+
+
+class StaleStrikes(ShadowsError):
+    """The strikes changed since they were read; nothing was written. Read them and submit again."""
+
+
+class Submissions:
+    """The queue of one client, and the one task that sends it."""
+
+    def __init__(self, link: Link, keys: Keys) -> None:
+        self._link = link
+        self._keys = keys
+        self._lane = keys.reply(os.urandom(8).hex(), "submit")
+        self._heads = [keys.stream, keys.schedule, keys.generation, keys.strikes, self._lane]
+        self._sequence = 0
+        self._waiting: deque[tuple[Sequence[Submission], asyncio.Future[list[bytes]]]] = deque()
+        self._count = 0
+        self._sender: asyncio.Task[None] | None = None
+        self._failing = False
+        self.strikes = "0"
+
+    def put(self, items: Sequence[Submission]) -> asyncio.Future[list[bytes]]:
+        """Queues at most 200 submissions; the future gets the script's answers, in order.
+
+        A caller that is cancelled while it waits does not take the submissions back.
+        """
+        if self._failing and self._count >= MOST_WAITING:
+            raise TooBusy(
+                f"{self._count} submissions wait for Redis at {self._link.server.shown_url}, which does not answer; "
+                "this one was not queued. Submit again when Redis is back."
+            )
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append((items, future))
+        self._count += len(items)
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._send_all(), name="shadows submissions")
+        return future
+
+    async def _send_all(self) -> None:
+        try:
+            while self._waiting:
+                groups, items = self._take()
+                await self._send_groups(groups, items)
+        finally:
+            self._sender = None
+
+    async def _send_groups(
+        self, groups: list[tuple[Sequence[Submission], asyncio.Future[list[bytes]]]], items: list[Submission]
+    ) -> None:
+        try:
+            replies = await self._send(items)
+        except Exception as error:
+            # Those who queued behind a dead server have waited as long as this batch: none of them hangs.
+            behind = list(self._waiting) if isinstance(error, ConnectionFailed) else []
+            if behind:
+                self._waiting.clear()
+                self._count = 0
+            for _, future in groups + behind:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        at = 0
+        for group, future in groups:
+            if not future.done():
+                future.set_result(replies[at : at + len(group)])
+            at += len(group)
+
+    def _take(self) -> tuple[list[tuple[Sequence[Submission], asyncio.Future[list[bytes]]]], list[Submission]]:
+        groups, items, size = [], list[Submission](), 0
+        while self._waiting:
+            group = self._waiting[0][0]
+            size += sum([len(item[2]) for item in group])
+            if items and (len(items) + len(group) > MOST_ITEMS or size > MOST_BYTES):
+                break
+            groups.append(self._waiting.popleft())
+            items.extend(group)
+        self._count -= len(items)
+        return groups, items
+
+    async def _send(self, items: list[Submission]) -> list[bytes]:
+        self._sequence += 1
+        task = self._keys.task
+        arguments: list[Argument] = [self._keys.prefix, self._sequence, self.strikes]
+        for item in items:
+            arguments.extend(item)
+        keys = [*self._heads, *[task + item[0] for item in items]]
+        deadline = monotonic() + CALL_SECONDS
+        while True:
+            try:
+                replies: list[bytes] | bytes = await self._link.run(SUBMIT, keys, arguments)
+            except ConnectionFailed:
+                # Sent or not, run or not: the number makes sending it again harmless.
+                self._failing = True
+                if monotonic() + RESEND_SECONDS >= deadline:
+                    raise
+                await asyncio.sleep(RESEND_SECONDS)
+                continue
+            self._failing = False
+            if replies == b"strikes":
+                raise StaleStrikes("The strikes changed; read them again.")
+            assert isinstance(replies, list)
+            return replies
+
+    async def close(self) -> None:
+        """Waits until everything that was queued is answered."""
+        while self._sender is not None:
+            await asyncio.gather(self._sender, return_exceptions=True)

@@ -1,0 +1,125 @@
+"""One pub/sub connection for all that a process listens to, which finds its way back after an outage."""
+
+import asyncio
+import math
+from collections.abc import Callable
+
+import hiredis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import RedisError
+
+from .connection import Server
+from .errors import ConfigurationError, ShadowsError
+
+# A lost connection is tried again at once, then at this pace: outages are rare, floods of connects harmful.
+RETRY_SECONDS = 0.25
+
+# Called with a message, or with None after a gap in which messages may have been lost.
+type Listener = Callable[[bytes | None], None]
+
+
+class Subscriptions:
+    """Channels and their listeners; connects at the first of them and closes after the last."""
+
+    def __init__(self, server: Server, role: str) -> None:
+        self._server = server
+        self._role = role
+        self._listeners: dict[bytes, list[Listener]] = {}
+        self._confirmed: dict[bytes, asyncio.Event] = {}
+        self._connection: AbstractConnection | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages arrive now."""
+        return self._connection is not None
+
+    async def add(self, channel: str, listener: Listener) -> None:
+        """Calls `listener` for each message from now on; returns once the server has confirmed it, so that
+        what is read after this call can't miss a change."""
+        name = channel.encode("utf-8", "surrogatepass")
+        listeners = self._listeners.setdefault(name, [])
+        listeners.append(listener)
+        confirmed = self._confirmed.setdefault(name, asyncio.Event())
+        try:
+            if self._reader is None or self._reader.done():
+                self._connection = await self._server.connect(self._role)
+                self._reader = asyncio.create_task(self._read(), name="shadows subscriptions")
+                await self._send("SUBSCRIBE", *self._listeners)
+            elif len(listeners) == 1:
+                await self._send("SUBSCRIBE", name)
+            async with asyncio.timeout(5):
+                await confirmed.wait()
+        except TimeoutError as error:
+            await self.remove(channel, listener)
+            raise self._server.unreachable(error) from error
+        except BaseException:
+            await self.remove(channel, listener)
+            raise
+
+    async def remove(self, channel: str, listener: Listener) -> None:
+        """Stops calling `listener`."""
+        name = channel.encode("utf-8", "surrogatepass")
+        listeners = self._listeners.get(name, [])
+        if listener in listeners:
+            listeners.remove(listener)
+        if not listeners and name in self._listeners:
+            del self._listeners[name]
+            self._confirmed.pop(name, None)
+            await self._send("UNSUBSCRIBE", name)
+
+    async def _send(self, *command: str | bytes) -> None:
+        connection = self._connection
+        if connection is None:
+            return  # the reader subscribes to everything once it has a connection
+        try:
+            await connection.send_packed_command(hiredis.pack_command(command), check_health=False)  # type: ignore[arg-type] # its stub knows str only
+        except (RedisError, OSError):
+            await connection.disconnect(nowait=True)  # the reader notices and connects anew
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                await self._deliver()
+            except (RedisError, OSError, ShadowsError) as error:
+                if isinstance(error, ConfigurationError):
+                    raise
+                self._connection = None
+                for confirmed in self._confirmed.values():
+                    confirmed.clear()
+                await self._reconnect()
+
+    async def _deliver(self) -> None:
+        connection = self._connection
+        assert connection is not None
+        while True:
+            kind, channel, data = await connection.read_response(timeout=math.inf)
+            if kind == b"message":
+                for listener in tuple(self._listeners.get(channel, ())):
+                    listener(data)
+            elif kind == b"subscribe" and channel in self._confirmed:
+                self._confirmed[channel].set()
+
+    async def _reconnect(self) -> None:
+        while self._connection is None:
+            try:
+                self._connection = await self._server.connect(self._role)
+            except ShadowsError:
+                await asyncio.sleep(RETRY_SECONDS)
+        if self._listeners:
+            await self._send("SUBSCRIBE", *self._listeners)
+        for listeners in tuple(self._listeners.values()):
+            for listener in tuple(listeners):
+                listener(None)
+
+    async def close(self) -> None:
+        """Closes the connection; the listeners are forgotten."""
+        reader, self._reader = self._reader, None
+        self._listeners.clear()
+        self._confirmed.clear()
+        if reader is not None:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.disconnect(nowait=True)

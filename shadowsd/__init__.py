@@ -1,0 +1,1 @@
+"""The daemon that runs the tasks of `shadows` on a machine, and the command lines."""

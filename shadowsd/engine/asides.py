@@ -1,0 +1,119 @@
+"""What a worker can't run: parked for one that can, or quarantined with the cause."""
+
+from logging import getLogger
+
+from shadows.connection import Link
+from shadows.errors import ConnectionFailed, NewerFormat, ServerRefused
+from shadows.keys import PLACES, RETURNED, Keys
+from shadows.records import moment
+from shadows.registry import Registry
+from shadows.scripts import PARK, QUARANTINE, UNPARK, Script
+
+from .entries import Entry
+from .events import EntryQuarantined, Events
+from .outage import Outage
+
+logger = getLogger("shadows.worker")
+
+# Entries of a newer format wait under a name that no function can have.
+NEWER = "\0format "
+# How many parked entries are looked at for their age at a time.
+PAGE = 100
+
+
+class Asides:
+    """Moves entries out of the way of one worker, and back."""
+
+    def __init__(self, link: Link, keys: Keys, outage: Outage, events: Events, ttl_ms: int, timeout_ms: int) -> None:
+        self._link = link
+        self._keys = keys
+        self._outage = outage
+        self._events = events
+        self._ttl_ms = ttl_ms
+        self._timeout_ms = timeout_ms
+        self._told: set[str] = set()
+
+    async def park(self, entry: Entry, registry: Registry) -> None:
+        """Parks an entry whose function nobody here knows; says so once for each name."""
+        if entry.function not in self._told:
+            self._told.add(entry.function)
+            logger.warning(
+                "The function %r (key %r) is not known to this worker; such entries wait for a worker that knows it. %s",
+                entry.function,
+                entry.key,
+                registry.explain_unknown(entry.function),
+            )
+        await self._park(entry, entry.function)
+
+    async def park_newer(self, entry: Entry, error: NewerFormat) -> None:
+        """Parks an entry that a newer release wrote."""
+        name = f"{NEWER}{error.version}"
+        if name not in self._told:
+            self._told.add(name)
+            logger.warning("The entry with key %r waits for a newer worker. %s", entry.key, error)
+        await self._park(entry, name)
+
+    async def _park(self, entry: Entry, name: str) -> None:
+        keys = self._keys
+        place = PLACES[entry.place - 1]
+        await self._insist(
+            PARK,
+            [keys.prefix + place, keys.parked(name), keys.unknown, keys.generation, keys.record(entry.key)],
+            [f"unknown:{name}", entry.generation, entry.consumer, name],
+        )
+
+    async def unpark(self, name: str) -> None:
+        """Brings back what waits for a function that this worker knows."""
+        keys = self._keys
+        while await self._link.run(
+            UNPARK, [keys.parked(name), keys.unknown, keys.streams[RETURNED - 1], keys.generation], [keys.prefix, name]
+        ):
+            logger.info("Entries of the function %r, which had waited for it, came back.", name)
+
+    async def expire(self, name: str, now: float) -> None:
+        """Quarantines what has waited too long for its function."""
+        parked = self._keys.parked(name)
+        for id, fields in await self._link.call("XRANGE", parked, "-", "+", "COUNT", PAGE):
+            generation = id[:-2].decode()
+            values = dict(zip(fields[::2], fields[1::2], strict=False))
+            placed = int(values.get(b"n", generation)) / 1000
+            if now - placed >= self._timeout_ms:
+                cause = f"no worker knew its function {name!r} since {moment(placed):%Y-%m-%d %H:%M:%S} UTC"
+                await self._quarantine(parked, generation, "", values.get(b"k", b"").decode(), name, cause)
+
+    async def quarantine(self, entry: Entry, cause: str) -> None:
+        """Sets an entry of this worker aside for good."""
+        stream = self._keys.streams[entry.place - 1]
+        await self._quarantine(stream, entry.generation, entry.consumer, entry.key, entry.function, cause)
+
+    async def quarantine_damaged(self, place: int, generation: str, consumer: str, cause: str) -> None:
+        """Sets aside an entry of which not even the key can be read."""
+        await self._quarantine(self._keys.streams[place - 1], generation, consumer, "", "?", cause)
+
+    async def _quarantine(
+        self, stream: str, generation: str, consumer: str, key: str, function: str, cause: str
+    ) -> None:
+        keys = self._keys
+        done, pushed_out = await self._insist(
+            QUARANTINE,
+            [stream, keys.quarantine, keys.record(key)],
+            [keys.prefix, generation, consumer, cause, self._ttl_ms, key],
+        )
+        if done:
+            logger.error(
+                "%s with key %r can't run and is in the quarantine (see `shadows quarantine ls`): %s", function, key, cause
+            )
+            self._events.emit(EntryQuarantined(key, function, cause))
+        if pushed_out:
+            logger.error("The quarantine is full; its %d oldest entries were deleted.", pushed_out)
+
+    async def _insist(self, script: Script, keys: list[str], arguments: list[str | int]) -> list[int]:
+        """Runs a script until it comes through; sent twice, it finds the entry gone and does nothing."""
+        while True:
+            try:
+                reply = await self._link.run(script, keys, arguments)
+            except (ConnectionFailed, ServerRefused) as error:
+                await self._outage.failed("setting aside", error)
+            else:
+                self._outage.worked("setting aside")
+                return reply if isinstance(reply, list) else [reply]

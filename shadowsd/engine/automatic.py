@@ -1,0 +1,17 @@
+"""Starting the perpetual tasks that need nobody to start them."""
+
+from shadows import Shadow, TaskCall
+
+from .inject import Injection
+
+
+async def seed(shadow: Shadow) -> None:
+    """Adds each `Perpetual(automatic=True)` task under its own name; one that is scheduled already stays as it is."""
+    calls = []
+    for task in shadow.registry:
+        perpetual = Injection(task.function).perpetual
+        if perpetual is not None and perpetual.automatic:
+            calls.append(TaskCall(task.name, (), {}, key=task.name))
+    for execution in await shadow.add_many(calls) if calls else []:
+        if execution.schedule_exception is not None:
+            raise execution.schedule_exception

@@ -1,0 +1,160 @@
+"""What follows from each sign of life: the answer tells this worker everything it should look at."""
+
+import asyncio
+from collections.abc import Callable
+from logging import getLogger
+from typing import Any
+
+import msgspec
+from redis.exceptions import RedisError, ResponseError
+
+from shadows.connection import Link
+from shadows.errors import ConnectionFailed, ServerRefused, ShadowsError
+from shadows.scripts import LEAVE
+
+from .asides import Asides
+from .finish import Finish
+from .pulse import Beat
+from .schedule import Scheduler
+from .signals import Signals
+from .slots import Stop
+from .sweep import Sweeper
+
+logger = getLogger("shadows.worker")
+
+# How often the reader compares Redis's list of what is ours with what runs here. [semantics 3]
+VERIFY_SECONDS = 60.0
+# A lease is looked at this long after its end, so that the look does not come a moment too early.
+AFTER_EXPIRY_MS = 5
+JOIN_SECONDS = 6.0
+
+
+class Beats:
+    """Acts on beats, in the loop of one worker."""
+
+    def __init__(
+        self,
+        worker: Any,
+        link: Link,
+        scheduler: Scheduler,
+        sweeper: Sweeper,
+        signals: Signals,
+        asides: Asides,
+        finish: Finish,
+    ) -> None:
+        self._worker = worker
+        self._shadow = worker.shadows
+        self._link = link
+        self._scheduler = scheduler
+        self._sweeper = sweeper
+        self._signals = signals
+        self._asides = asides
+        self._finish = finish
+        self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._published = -1
+        self._timer: asyncio.TimerHandle | None = None
+        self.beat_now: Callable[[], None] = lambda: None
+
+    async def joined(self) -> None:
+        """Waits for the first beat; raises what kept it from coming through."""
+        async with asyncio.timeout(JOIN_SECONDS):
+            await self._first
+
+    def came(self, beat: Beat, connection: int) -> None:
+        """One beat came through."""
+        if not beat.kept:
+            self._lost()
+            return
+        self._worker.membership.held = True
+        self._worker.slots.wake()
+        if not self._first.done():
+            self._first.set_result(None)
+        self._worker.outage.worked("beating")
+        self._sweeper.beat_came_through(connection)
+        self._signals.reload_strikes(beat.strikes)
+        if beat.beside:
+            self._worker.reader.look_beside()
+        self._scheduler.due_in(beat.next_due)
+        known = [name for name in map(bytes.decode, beat.parked) if name in self._shadow.registry]
+        self._spawn(self._look_after(beat, known))
+        self._look_again(beat)
+        self._finish.look()
+
+    def _spawn(self, work: Any) -> None:
+        self._worker.membership.spawn(work)
+
+    async def _look_after(self, beat: Beat, known: list[str]) -> None:
+        try:
+            if self._published != self._shadow.registry.changes:
+                await self.publish_functions()
+            for name in known:
+                await self._asides.unpark(name)
+            for name in map(bytes.decode, beat.parked):
+                if name not in known:
+                    await self._asides.expire(name, beat.now)
+            await self._sweeper.take_over([consumer.decode() for consumer in beat.dead])
+        except (ConnectionFailed, ServerRefused, ResponseError) as error:
+            logger.debug("What the last beat asked for failed and is asked for again: %s", error)
+
+    def _look_again(self, beat: Beat) -> None:
+        """Beats once more when the nearest lease ends, so that a death is noticed then and not a beat later."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        delays = []
+        if beat.nearest_expiry >= 0:
+            delays.append((beat.nearest_expiry + AFTER_EXPIRY_MS) / 1000)
+        if beat.dead:
+            delays.append(self._sweeper.judges_in + AFTER_EXPIRY_MS / 1000)
+        wait = min(delays, default=None)
+        if wait is not None and wait < self._shadow.heartbeat_interval.total_seconds():
+            self._timer = asyncio.get_running_loop().call_later(wait, self.beat_now)
+
+    def failed(self, error: Exception) -> None:
+        """A beat did not come through."""
+        self._sweeper.beat_failed()
+        if not self._first.done():
+            self._first.set_exception(error)
+            return
+        self._spawn(self._worker.outage.failed("beating", error))
+
+    def _lost(self) -> None:
+        """Somebody took over what this worker held: it starts nothing, and comes back as somebody else."""
+        worker = self._worker
+        logger.error(
+            "Worker %s was taken for dead, and its tasks were given to others: what still runs here is stopped, and its "
+            "outcomes won't count. It joins again. Look for a blocked event loop or a paused process.",
+            worker.name,
+        )
+        worker.membership.held = False
+        worker.slots.stop_all(Stop.LEASE_LOST)
+        worker.rejoin()
+        self._published = -1
+        self.beat_now()
+
+    async def publish_functions(self) -> None:
+        """Tells which functions this worker knows."""
+        self._published = self._shadow.registry.changes
+        names = msgspec.msgpack.encode(self._shadow.registry.names())
+        await self._link.call("HSET", self._shadow.keys.functions, self._worker.membership.consumer, names)
+        await self._link.call("EXPIRE", self._shadow.keys.functions, 7 * 24 * 3600)
+
+    async def verify_forever(self) -> None:
+        """Has the reader look for deliveries that nobody saw."""
+        while True:
+            await asyncio.sleep(VERIFY_SECONDS)
+            self._worker.reader.verify()
+
+    async def leave(self) -> None:
+        """Takes this worker off the books, if Redis can be reached; its lease ends by itself otherwise."""
+        if self._timer is not None:
+            self._timer.cancel()
+        keys = self._shadow.keys
+        try:
+            await self._link.run(
+                LEAVE,
+                [*keys.streams, keys.leases, keys.workers, keys.functions],
+                [self._worker.membership.consumer],
+            )
+        except (ShadowsError, RedisError) as error:
+            logger.warning("The worker could not sign off; its lease ends by itself. %s", error)

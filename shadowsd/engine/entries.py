@@ -1,0 +1,63 @@
+"""An entry of a work stream: one delivery of one execution."""
+
+from typing import Any
+
+from shadows.keys import STREAM
+
+
+class Entry:
+    """What a worker was handed: where it lies, what it asks for, and how often it was handed out before."""
+
+    __slots__ = (
+        "attempt", "consumer", "deliveries", "due", "function", "generation", "key", "payload", "place", "submission",
+    )  # fmt: skip
+
+    def __init__(self, place: int, generation: str, fields: list[bytes], deliveries: int, consumer: str) -> None:
+        """Raises ValueError when a field is missing or damaged."""
+        self.place = place
+        self.generation = generation
+        self.deliveries = deliveries
+        self.consumer = consumer
+        self.attempt = 1
+        self.submission = generation
+        self.due: float | None = None
+        # Written by `submit` in this order; anything else is read by name.
+        if len(fields) == 6 and fields[0] == b"k" and fields[2] == b"f" and fields[4] == b"p":
+            self.key = fields[1].decode()
+            self.function = fields[3].decode()
+            self.payload = fields[5]
+        else:
+            self._read(dict(zip(fields[::2], fields[1::2], strict=False)))
+
+    def _read(self, fields: dict[bytes, bytes]) -> None:
+        missing = [name.decode() for name in (b"k", b"f", b"p") if name not in fields]
+        if missing:
+            raise ValueError(f"the entry has no field {', '.join(missing)}: it was not written by shadows")
+        self.key = fields[b"k"].decode()
+        self.function = fields[b"f"].decode()
+        self.payload = fields[b"p"]
+        self.attempt = int(fields.get(b"a", 1))
+        self.submission = fields.get(b"n", generation_bytes(self.generation)).decode()
+        self.due = float(fields[b"w"]) if b"w" in fields else None
+
+    @property
+    def id(self) -> str:
+        """The id of the entry in its stream."""
+        return f"{self.generation}-0"
+
+    @property
+    def redelivered(self) -> bool:
+        """Whether a worker was handed this entry before."""
+        return self.deliveries > 1
+
+
+def generation_bytes(generation: str) -> bytes:
+    """A generation as the stream's fields carry it."""
+    return generation.encode()
+
+
+def read_entries(reply: Any, consumer: str) -> list[tuple[str, list[bytes], int, int]]:
+    """The rows of an XREADGROUP reply: generation, fields, place, deliveries; none when it ended without any."""
+    if not reply:
+        return []
+    return [(id[:-2].decode() if id.endswith(b"-0") else id.decode(), fields, STREAM, 1) for id, fields in reply[0][1]]

@@ -1,0 +1,200 @@
+"""The reader: takes as many entries as there are free slots, and never sleeps while there is work.
+
+It reads new work by a blocking read. What waits beside the stream (taken from the dead, parked and come
+back) is claimed before it. A suspect, which was in flight at two deaths, runs alone.
+"""
+
+import asyncio
+from logging import getLogger
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from shadows.connection import Link
+from shadows.errors import ConnectionFailed, ServerRefused
+from shadows.keys import GROUP, PLACES, Keys
+from shadows.scripts import CLAIM
+
+from .asides import Asides
+from .attempt import Attempts
+from .entries import Entry, read_entries
+from .membership import Membership
+from .outage import Outage
+from .slots import Slots
+
+logger = getLogger("shadows.worker")
+
+UNBLOCK_SECONDS = 0.005
+
+
+class Reader:
+    """Feeds one worker."""
+
+    def __init__(
+        self,
+        link: Link,
+        control: Link,
+        keys: Keys,
+        slots: Slots,
+        attempts: Attempts,
+        asides: Asides,
+        membership: Membership,
+        outage: Outage,
+        block_ms: int,
+    ) -> None:
+        self._link = link
+        self._control = control
+        self._keys = keys
+        self._slots = slots
+        self._attempts = attempts
+        self._asides = asides
+        self._membership = membership
+        self._outage = outage
+        self._block_ms = block_ms
+        self._blocked = False
+        self._wanted = False
+        self._unblocker: asyncio.Task[None] | None = None
+        self._opened = 0
+        self._work_beside = True
+        self._suspects = True
+        self._verify = True
+        self.stopping = False
+        self.client_id = 0
+
+    async def run(self) -> None:
+        """Reads until `stop`."""
+        while not self.stopping:
+            if self._slots.free <= 0 or not self._membership.held:
+                await self._slots.change()
+                continue
+            try:
+                await self._turn()
+            except (ConnectionFailed, ServerRefused) as error:
+                # A read whose reply was lost may have handed us entries that nobody saw.
+                self._verify = True
+                await self._outage.failed("reading", error)
+            except ResponseError as error:
+                self._verify = True
+                if "NOGROUP" not in str(error):
+                    await self._outage.failed("reading", error)
+                else:
+                    await self._restore_group()
+            else:
+                self._outage.worked("reading")
+
+    async def _turn(self) -> None:
+        consumer = self._membership.consumer
+        if self._opened != self._link.opened or not self._link.connected:
+            self.client_id = await self._link.call("CLIENT", "ID")
+            self._opened = self._link.opened
+        if self._verify:
+            self._verify = False
+            await self._recover_unseen(consumer)
+        elif self._work_beside:
+            self._work_beside = False
+            rows = await self._claim(consumer, self._slots.free, "work")
+            self._work_beside = bool(rows)
+            self._start(rows, consumer)
+        elif self._suspects:
+            await self._run_suspect(consumer)
+        else:
+            await self._read(consumer)
+
+    async def _read(self, consumer: str) -> None:
+        self._blocked = True
+        try:
+            reply = await self._link.call(
+                "XREADGROUP", "GROUP", GROUP, consumer, "COUNT", self._slots.free, "BLOCK", self._block_ms,
+                "STREAMS", self._keys.stream, ">", seconds=self._block_ms / 1000 + 5,
+            )  # fmt: skip
+        finally:
+            self._blocked = self._wanted = False
+        self._start(read_entries(reply, consumer), consumer)
+        self._slots.forget_cancelled()
+
+    def _start(self, rows: list[tuple[str, list[bytes], int, int]], consumer: str) -> None:
+        for generation, fields, place, deliveries in rows:
+            if self._slots.knows(generation):
+                continue
+            try:
+                entry = Entry(place, generation, fields, deliveries, consumer)
+            except (ValueError, UnicodeDecodeError) as error:
+                self._membership.spawn(self._asides.quarantine_damaged(place, generation, consumer, str(error)))
+            else:
+                self._attempts.start(entry)
+
+    async def _claim(self, consumer: str, count: int, kind: str) -> list[tuple[str, list[bytes], int, int]]:
+        reply: list[Any] = await self._control.run(CLAIM, self._keys.streams, [consumer, count, kind])
+        return [(generation.decode(), fields, place, deliveries) for place, generation, fields, deliveries in reply]
+
+    async def _run_suspect(self, consumer: str) -> None:
+        """Alone, so that the next death has one culprit. [semantics 14]"""
+        if not self._slots.idle:
+            await self._slots.change()
+            return
+        self._suspects = False
+        rows = await self._claim(consumer, 1, "suspects")
+        self._suspects = bool(rows)
+        self._start(rows, consumer)
+        while not self._slots.idle:
+            await self._slots.change()
+
+    async def _recover_unseen(self, consumer: str) -> None:
+        """Runs what Redis says is ours and nobody here has seen: the reply that brought it was lost."""
+        for place in range(1, len(PLACES) + 1):
+            stream = self._keys.streams[place - 1]
+            if not await self._link.call("EXISTS", stream):
+                continue
+            most = 4 * self._slots.concurrency
+            pending = await self._link.call("XPENDING", stream, GROUP, "-", "+", most, consumer)
+            unseen = [row for row in pending if not self._slots.knows(row[0][:-2].decode())]
+            for id, _, _, deliveries in unseen:
+                found = await self._link.call("XRANGE", stream, id, id)
+                if not found:
+                    await self._link.call("XACK", stream, GROUP, id)
+                elif self._slots.free > 0:
+                    logger.info("The entry %s was handed to this worker and not seen; it runs now.", id.decode())
+                    self._start([(id[:-2].decode(), found[0][1], place, deliveries)], consumer)
+                else:
+                    self._verify = True
+                    await self._slots.change()
+
+    async def _restore_group(self) -> None:
+        """After a flush: the group is created anew, at the beginning, so that nothing is skipped."""
+        try:
+            await self._control.call("XGROUP", "CREATE", self._keys.stream, GROUP, "0", "MKSTREAM")
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+        except (ConnectionFailed, ServerRefused) as error:
+            await self._outage.failed("reading", error)
+
+    def look_beside(self) -> None:
+        """Something waits beside the stream: claim it before new work."""
+        self._work_beside = self._suspects = True
+        self.wake()
+
+    def verify(self) -> None:
+        """Compare what Redis says is ours with what runs here, before the next read."""
+        self._verify = True
+
+    def wake(self) -> None:
+        """Ends a blocking read, so that the reader looks at what changed."""
+        self._slots.wake()
+        if self._blocked and not self._wanted:
+            self._wanted = True
+            self._unblocker = asyncio.create_task(self._unblock(), name="shadows unblock")
+
+    async def _unblock(self) -> None:
+        # Again until it took: the first may reach Redis before the read does.
+        while self._blocked and self._wanted:
+            try:
+                await self._control.call("CLIENT", "UNBLOCK", self.client_id)
+            except (ConnectionFailed, ServerRefused, ResponseError):
+                return  # the read ends by itself
+            await asyncio.sleep(UNBLOCK_SECONDS)
+
+    def stop(self) -> None:
+        """Reads no more; what is on its way still arrives and runs."""
+        self.stopping = True
+        self.wake()

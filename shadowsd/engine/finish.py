@@ -1,0 +1,63 @@
+"""`run_until_finished`: when is there nothing left to do?"""
+
+import asyncio
+from logging import getLogger
+
+from redis.exceptions import ResponseError
+
+from shadows.connection import Link
+from shadows.errors import ConnectionFailed, ServerRefused
+from shadows.keys import Keys
+from shadows.scripts import FINISHED
+
+from .settle import Settler
+from .slots import Slots
+
+logger = getLogger("shadows.worker")
+
+
+class Finish:
+    """Looks when this worker becomes idle, and at each beat; other workers' tasks are waited for, too."""
+
+    def __init__(self, link: Link, keys: Keys, slots: Slots, settler: Settler) -> None:
+        self._link = link
+        self._keys = [*keys.streams, keys.schedule, keys.unknown, keys.quarantine]
+        self._slots = slots
+        self._settler = settler
+        self._looked = asyncio.Event()
+        self._told = False
+
+    def look(self) -> None:
+        """Something changed."""
+        self._looked.set()
+
+    async def wait(self) -> None:
+        """Returns when nothing is scheduled, waits or runs."""
+        self._slots.on_idle = self.look
+        try:
+            while True:
+                self._looked.clear()
+                if self._slots.idle and await self._finished() and self._slots.idle:
+                    return
+                await self._looked.wait()
+        finally:
+            self._slots.on_idle = None
+
+    async def _finished(self) -> bool:
+        try:
+            ready, scheduled, parked, quarantined = await self._link.run(FINISHED, self._keys, [])
+        except (ConnectionFailed, ServerRefused, ResponseError):
+            return False
+        if scheduled and not ready and not self._told:
+            self._told = True
+            logger.info("%d executions are scheduled for later and are waited for; a Perpetual has no end.", scheduled)
+        if ready or scheduled:
+            return False
+        if parked or quarantined:
+            logger.warning(
+                "Finished, but for %d functions whose entries wait for a worker that knows them, and %d quarantined "
+                "entries. See `shadows snapshot`.",
+                parked,
+                quarantined,
+            )
+        return True

@@ -1,0 +1,265 @@
+"""Gives a task the dependencies that its signature declares, run by run.
+
+1. `Injection`, made once per registered function, knows what is declared and in which order it is entered.
+2. `Injection.enter` gives a `Resolved`: handlers and the runtime are entered first, so that a failing
+   dependency is retried like any other failure; then values; then what only wraps the call.
+3. When the run is over, everything is closed in reverse. What fails then never takes the place of the task's
+   outcome.
+
+The resolving itself (frames, call arguments, the cache of `Depends`) is uncalled-for's. Its own entry point,
+`resolved_dependencies`, is not used: it goes on after a failure, knows no handlers, loses the task's outcome
+when closing fails, and takes half as long again.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+from uncalled_for import (
+    Dependency,
+    Frame,
+    get_annotation_dependencies,
+    get_dependency_parameters,
+    get_signature,
+)
+
+# Private, and there is no public way to set them other than `resolved_dependencies`: pyproject.toml pins the
+# minor release, and tests/engine/test_inject.py compares us with the public way.
+from uncalled_for.frames import _current_frame as current_frame
+from uncalled_for.functional import _Depends as DependsDependency
+
+from shadows.dependencies.context import DependencyFailed, TaskContext, current
+from shadows.dependencies.kinds import CompletionHandler, FailureHandler, Runtime, describe
+from shadows.dependencies.perpetual import Perpetual
+from shadows.dependencies.retry import Retry, RetryRequested
+from shadows.dependencies.timeout import Timeout
+
+logger = logging.getLogger(__name__)
+
+type Declared = tuple[str, Dependency[Any]]
+
+ACTS_ON_TASK = (Runtime, FailureHandler, CompletionHandler)
+
+
+class Injection:
+    """What one function declares. `needed` is False where that is nothing, and the rest can be skipped."""
+
+    __slots__ = (
+        "acting", "acting_by_annotation", "completes", "function", "name", "needed", "parameters",
+        "perpetual", "positional", "retry", "timeout", "values", "wrapping",
+    )  # fmt: skip
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.name = getattr(function, "__name__", None) or type(function).__name__
+        self.positional, self.parameters, annotated = _declarations(function)
+        self.acting = [item for item in self.parameters.items() if isinstance(item[1], ACTS_ON_TASK)]
+        self.values = [item for item in self.parameters.items() if not isinstance(item[1], ACTS_ON_TASK)]
+        self.acting_by_annotation = [item for item in annotated if isinstance(item[1], ACTS_ON_TASK)]
+        self.wrapping = [item for item in annotated if not isinstance(item[1], ACTS_ON_TASK)]
+        self.needed = bool(self.parameters or annotated)
+        # Known without a run: a struck run of a Perpetual has a successor, and automatic ones are started by
+        # workers.
+        declared = [dependency for _, dependency in (*self.acting, *self.acting_by_annotation)]
+        self.retry = next((each for each in declared if isinstance(each, Retry)), None)
+        self.perpetual = next((each for each in declared if isinstance(each, Perpetual)), None)
+        self.timeout = next((each for each in declared if isinstance(each, Timeout)), None)
+
+    def enter(self, context: TaskContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> "Resolved":
+        """The dependencies of one run, for `async with`; explicit arguments take their place."""
+        provided = dict(zip(self.positional, args, strict=False))
+        provided.update(kwargs)
+        return Resolved(self, context, provided)
+
+
+def _declarations(
+    function: Callable[..., Any],
+) -> tuple[list[str], dict[str, Dependency[Any]], list[Declared]]:
+    """The parameters that take positional arguments, the dependencies for values, and those that wrap."""
+    try:
+        signature = get_signature(function)
+    except ValueError:
+        # Some functions written in C don't tell.
+        return [], {}, []
+    positional = [
+        name
+        for name, parameter in signature.parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    annotated = [
+        (name, dependency)
+        for name, dependencies in get_annotation_dependencies(function).items()
+        for dependency in dependencies
+    ]
+    return positional, get_dependency_parameters(function), annotated
+
+
+class Resolved:
+    """The dependencies of one run: `kwargs` for the call, and who acts around it.
+
+    The handlers are there also when entering failed, for whoever decides what follows.
+    """
+
+    __slots__ = (
+        "_context", "_injection", "_opened", "_provided", "completion_handlers", "failure_handlers", "kwargs",
+        "runtime",
+    )  # fmt: skip
+
+    def __init__(self, injection: Injection, context: TaskContext, provided: dict[str, Any]) -> None:
+        self._injection = injection
+        self._context = context
+        self._provided = provided
+        self._opened = Opened(injection.name)
+        self.kwargs: dict[str, Any] = {}
+        self.runtime: Runtime | None = None
+        self.failure_handlers: list[FailureHandler] = []
+        self.completion_handlers: list[CompletionHandler] = []
+
+    @property
+    def closing_error(self) -> Exception | None:
+        """The first failure at closing; it was logged, and noted on the task's exception if there is one."""
+        return self._opened.closing_error
+
+    async def __aenter__(self) -> Self:
+        # Never reset: each run belongs to an asyncio task, whose context ends with it.
+        current.set(self._context)
+        DependsDependency.cache.set({})
+        DependsDependency.stack.set(self._opened)
+        frame = Frame(self._injection.function, self._provided, self._injection.parameters)
+        current_frame.set(frame)
+        try:
+            await self._enter_acting(frame)
+            await self._enter_values(frame)
+        except BaseException as error:
+            await self._opened.close(error)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Returns None also where a dependency would swallow the task's exception: a failure is a failure.
+        await self._opened.close(error)
+
+    async def _enter_acting(self, frame: Frame) -> None:
+        failure: Exception | None = None
+        for name, dependency in self._injection.acting:
+            if name in self._provided:
+                continue
+            try:
+                acting = dependency.for_parameter(name)
+                self.kwargs[name] = frame.resolved[name] = await self._opened.enter_async_context(acting)
+                self._adopt(acting)
+            except Exception as error:
+                frame.failures[name] = error
+                failure = failure or self._failure(name, dependency, error)
+        for name, dependency in self._injection.acting_by_annotation:
+            try:
+                acting = dependency.bind_to_parameter(name, await frame.resolve(name))
+                await self._opened.enter_async_context(acting)
+                self._adopt(acting)
+            except Exception as error:
+                failure = failure or self._failure(name, dependency, error)
+        if failure is not None:
+            raise failure
+
+    def _adopt(self, acting: Dependency[Any]) -> None:
+        if isinstance(acting, Runtime):
+            self.runtime = acting
+        if isinstance(acting, FailureHandler):
+            self.failure_handlers.append(acting)
+        if isinstance(acting, CompletionHandler):
+            self.completion_handlers.append(acting)
+
+    async def _enter_values(self, frame: Frame) -> None:
+        for name, dependency in self._injection.values:
+            if name in self._provided:
+                continue
+            try:
+                self.kwargs[name] = await frame.resolve(name)
+            except Exception as error:
+                raise self._failure(name, dependency, error) from error
+        for name, dependency in self._injection.wrapping:
+            try:
+                wrapping = dependency.bind_to_parameter(name, await frame.resolve(name))
+                await self._opened.enter_async_context(wrapping)
+            except Exception as error:
+                raise self._failure(name, dependency, error) from error
+
+    def _failure(self, name: str, dependency: object, error: Exception) -> Exception:
+        if isinstance(error, RetryRequested):
+            # A factory may ask for a retry, through CallArgument("retry").
+            return RetryRequested(error.delay, error.when)
+        failure = DependencyFailed(
+            f"{self._injection.name} was not called, because the dependency {describe(dependency)} of its "
+            f"parameter {name!r} failed: {type(error).__name__}: {error}"
+        )
+        failure.__cause__ = error
+        return failure
+
+
+class Opened(AsyncExitStack):
+    """What a run opened, in order; an exit stack that knows the name of whatever fails to close."""
+
+    def __init__(self, owner: str) -> None:
+        super().__init__()
+        self._owner = owner
+        self._managers: list[AbstractAsyncContextManager[Any] | AbstractContextManager[Any]] = []
+        self.closing_error: Exception | None = None
+
+    async def enter_async_context[T](self, manager: AbstractAsyncContextManager[T, Any]) -> T:
+        value = await manager.__aenter__()
+        if getattr(type(manager), "__aexit__", None) is not Dependency.__aexit__:
+            self._managers.append(manager)
+        return value
+
+    def enter_context[T](self, manager: AbstractContextManager[T, Any]) -> T:
+        value = manager.__enter__()
+        self._managers.append(manager)
+        return value
+
+    async def close(self, outcome: BaseException | None) -> None:
+        """Closes all, last first. Each is told the task's own outcome, whatever another one made of it."""
+        interruption: BaseException | None = None
+        while self._managers:
+            manager = self._managers.pop()
+            try:
+                await _close(manager, outcome)
+            except Exception as error:
+                if error is not outcome:
+                    self._report(manager, error, outcome)
+            except BaseException as error:
+                if error is not outcome:
+                    interruption = error
+        if interruption is not None:
+            raise interruption
+
+    def _report(self, manager: object, error: Exception, outcome: BaseException | None) -> None:
+        self.closing_error = self.closing_error or error
+        described = _describe_opened(manager)
+        logger.error(
+            "Closing %s after %s failed; the outcome stays as it was", described, self._owner, exc_info=error
+        )
+        if outcome is not None:
+            outcome.add_note(f"Then closing {described} failed: {type(error).__name__}: {error}")
+
+
+async def _close(
+    manager: AbstractAsyncContextManager[Any] | AbstractContextManager[Any], outcome: BaseException | None
+) -> None:
+    told = (type(outcome), outcome, outcome.__traceback__) if outcome is not None else (None, None, None)
+    if isinstance(manager, AbstractAsyncContextManager):
+        await manager.__aexit__(*told)
+    else:
+        manager.__exit__(*told)
+
+
+def _describe_opened(manager: object) -> str:
+    """The name of the generator behind a context manager made by contextlib; the class of any other."""
+    generator = getattr(manager, "gen", None)
+    return getattr(generator, "__qualname__", None) or describe(manager)

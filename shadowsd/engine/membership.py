@@ -1,0 +1,35 @@
+"""Who this worker is to the others: its consumer name, and whether it may start tasks under it."""
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from typing import Any
+
+
+class Membership:
+    """A worker's name, with a random part that is new each time it joins: a worker that lost its lease comes
+    back as somebody else, so that its late outcomes can be told from its new ones."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.held = False
+        self.consumer = ""
+        self.incarnation = ""
+        self.renew()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def renew(self) -> None:
+        """Takes a new consumer name."""
+        self.incarnation = os.urandom(4).hex()
+        self.consumer = f"{self.name}#{self.incarnation}"
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Runs something on the side; it is waited for when the worker stops."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish_side_work(self) -> None:
+        """Waits for what runs on the side."""
+        while self._tasks:
+            await asyncio.wait(tuple(self._tasks))

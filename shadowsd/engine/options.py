@@ -1,0 +1,25 @@
+"""The options of a worker, refused when they can't be right."""
+
+from datetime import timedelta
+
+from shadows.errors import ConfigurationError
+from shadows.settings import require_duration
+
+
+def check(
+    concurrency: int,
+    redelivery_timeout: timedelta,
+    reconnection_delay: timedelta,
+    minimum_check_interval: timedelta,
+    scheduling_resolution: timedelta,
+) -> None:
+    """Raises ConfigurationError, naming the option."""
+    if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 1:
+        raise ConfigurationError(
+            f"concurrency is {concurrency!r}; expected a whole number from 1, how many tasks may run at a time."
+        )
+    least = timedelta(milliseconds=1)
+    require_duration("redelivery_timeout", redelivery_timeout, least)
+    require_duration("reconnection_delay", reconnection_delay, least)
+    require_duration("minimum_check_interval", minimum_check_interval, least)
+    require_duration("scheduling_resolution", scheduling_resolution, least)

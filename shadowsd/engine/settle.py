@@ -1,0 +1,147 @@
+"""Writing outcomes: those that gather while one call is in flight go together in the next.
+
+A call whose reply was lost is sent again with its number, and the server answers from its memory: nothing
+is overwritten, and only what another worker took over meanwhile counts as fenced.
+"""
+
+import asyncio
+import os
+from collections import deque
+from logging import getLogger
+from typing import NamedTuple
+
+from redis.exceptions import ResponseError
+
+from shadows.connection import Argument, Link
+from shadows.errors import ConnectionFailed, ServerRefused
+from shadows.keys import Keys
+from shadows.scripts import SETTLE
+
+from .entries import Entry
+from .events import Events, OutcomesFenced
+from .outage import Outage
+from .slots import Slots
+
+logger = getLogger("shadows.worker")
+
+MOST_ITEMS = 200
+MOST_BYTES = 1 << 20
+FENCED = 0
+
+
+class Next(NamedTuple):
+    """What follows: in `delay_ms` from now or, when that is None, at `at_ms` of Redis's clock."""
+
+    delay_ms: int | None
+    at_ms: int | None
+    payload: bytes
+
+
+class Verdict(NamedTuple):
+    """How an entry ended: c completed, f failed, x cancelled, r retried, b handed back; `body` is the result
+    or the error; `elapsed_ms` is how long it ran."""
+
+    entry: Entry
+    word: str
+    body: bytes | str
+    elapsed_ms: int
+    following: Next | None = None
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it brings to Redis."""
+        return len(self.body) + (len(self.following.payload) if self.following else 0)
+
+
+class Settler:
+    """The queue of verdicts of one worker, and the one task that sends it."""
+
+    def __init__(self, link: Link, keys: Keys, slots: Slots, outage: Outage, events: Events, ttl_ms: int) -> None:
+        self._link = link
+        self._slots = slots
+        self._outage = outage
+        self._events = events
+        self._ttl_ms = ttl_ms
+        self._prefix = keys.prefix
+        self._task_prefix = keys.task
+        self._heads = [*keys.streams, keys.schedule, keys.generation, keys.reply(os.urandom(8).hex(), "settle")]
+        self._sequence = 0
+        self._waiting: deque[Verdict] = deque()
+        self._sender: asyncio.Task[None] | None = None
+        self.done = 0
+        self.fenced = 0
+
+    def put(self, verdict: Verdict) -> None:
+        """Queues a verdict; its entry must be in the slots' table of unsettled ones."""
+        self._waiting.append(verdict)
+        if self._sender is None:
+            self._sender = asyncio.get_running_loop().create_task(self._send_all(), name="shadows settler")
+
+    async def _send_all(self) -> None:
+        try:
+            while self._waiting:
+                batch = self._take()
+                replies = await self._send(batch)
+                self._note(batch, replies)
+        finally:
+            self._sender = None
+
+    def _take(self) -> list[Verdict]:
+        batch: list[Verdict] = []
+        size = 0
+        while self._waiting and len(batch) < MOST_ITEMS:
+            verdict = self._waiting[0]
+            size += verdict.size
+            # A worker that lost its lease goes on under a new name: what it held before is asked for separately.
+            if batch and (size > MOST_BYTES or verdict.entry.consumer != batch[0].entry.consumer):
+                break
+            batch.append(self._waiting.popleft())
+        return batch
+
+    async def _send(self, batch: list[Verdict]) -> list[int]:
+        self._sequence += 1
+        prefix = self._task_prefix
+        keys: list[Argument] = [*self._heads, *[prefix + verdict.entry.key for verdict in batch]]
+        arguments: list[Argument] = [self._prefix, self._sequence, batch[0].entry.consumer, self._ttl_ms]
+        for entry, word, body, elapsed_ms, following in batch:
+            arguments += (
+                entry.place, entry.generation, entry.key, entry.function, entry.submission, entry.attempt,
+                elapsed_ms, body, word if following is None else word + "n",
+            )  # fmt: skip
+            if following is not None:
+                delay, at = following.delay_ms, following.at_ms
+                arguments += ("" if delay is None else delay, "" if at is None else at, following.payload)
+        while True:
+            try:
+                replies: list[int] = await self._link.run(SETTLE, keys, arguments)
+            except (ConnectionFailed, ServerRefused, ResponseError) as error:
+                await self._outage.failed("settling", error)
+            else:
+                self._outage.worked("settling")
+                return replies
+
+    def _note(self, batch: list[Verdict], replies: list[int]) -> None:
+        fenced = 0
+        for verdict, reply in zip(batch, replies, strict=True):
+            self._slots.settled(verdict.entry.generation)
+            if reply == FENCED:
+                fenced += 1
+                logger.warning(
+                    "The outcome of %s with key %r was refused: this worker had lost it to another, whose run counts.",
+                    verdict.entry.function,
+                    verdict.entry.key,
+                )
+        self.done += len(batch) - fenced
+        if fenced:
+            self.fenced += fenced
+            self._events.emit(OutcomesFenced(fenced))
+
+    async def flushed(self) -> None:
+        """Waits until every verdict is written."""
+        while self._sender is not None:
+            await asyncio.wait([self._sender])
+
+    def abandon(self) -> None:
+        """Stops writing: what is left stays pending, and is given to another worker when the lease ends."""
+        if self._sender is not None:
+            self._sender.cancel()

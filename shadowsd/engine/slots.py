@@ -1,0 +1,112 @@
+"""What runs in this worker, how much more may, and what is done but not yet written down."""
+
+import asyncio
+from collections.abc import Callable
+from enum import StrEnum
+
+from .entries import Entry
+
+
+class Stop(StrEnum):
+    """Why a running task was stopped from outside."""
+
+    CANCELLED = "cancelled"
+    LEASE_LOST = "the worker lost its lease"
+    SHUTDOWN = "the worker was told to stop at once"
+
+
+class Running:
+    """One entry in a slot."""
+
+    __slots__ = ("entry", "handed_back", "is_async", "started", "stop", "task")
+
+    def __init__(self, entry: Entry, started: float, is_async: bool) -> None:
+        self.entry = entry
+        self.started = started
+        self.is_async = is_async
+        self.task: asyncio.Task[None] | None = None
+        self.stop: Stop | None = None
+        self.handed_back = False
+
+
+class Slots:
+    """The table of entries in flight: running in a slot, or waiting for their outcome to be written."""
+
+    def __init__(self, concurrency: int) -> None:
+        self.concurrency = concurrency
+        self.running: dict[str, Running] = {}
+        self.unsettled: dict[str, Entry] = {}
+        self._cancelled: set[str] = set()
+        self._changed = asyncio.Event()
+        self.on_idle: Callable[[], None] | None = None
+
+    @property
+    def free(self) -> int:
+        """How many entries may be fetched. Running plus unsettled stays within twice the concurrency, so
+        that a Redis which is slow to settle slows the fetching down."""
+        running = len(self.running)
+        return min(self.concurrency - running, 2 * self.concurrency - running - len(self.unsettled))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs and every outcome is written."""
+        return not self.running and not self.unsettled
+
+    def knows(self, generation: str) -> bool:
+        """Whether an entry is in flight here."""
+        return generation in self.running or generation in self.unsettled
+
+    def take(self, running: Running) -> bool:
+        """Puts an entry into a slot; False when it was cancelled while it was on its way."""
+        generation = running.entry.generation
+        if generation in self._cancelled:
+            return False
+        self.running[generation] = running
+        return True
+
+    def finish(self, running: Running, *, settles: bool) -> None:
+        """Frees the slot; the entry stays known until its outcome is written, if it has one."""
+        generation = running.entry.generation
+        self.running.pop(generation, None)
+        if settles:
+            self.unsettled[generation] = running.entry
+        self.wake()
+
+    def settled(self, generation: str) -> None:
+        """The outcome was written, or refused for good."""
+        self.unsettled.pop(generation, None)
+        self.wake()
+
+    def cancel(self, generation: str) -> None:
+        """Cancels a running task; remembers the id, since its entry may still be on its way here."""
+        running = self.running.get(generation)
+        if running is None:
+            self._cancelled.add(generation)
+        else:
+            self.stop(running, Stop.CANCELLED)
+
+    def forget_cancelled(self) -> None:
+        """To be called when a read was handled: whatever was on its way has arrived."""
+        self._cancelled.clear()
+
+    def stop(self, running: Running, why: Stop) -> None:
+        """Stops one task; a plain `def` runs on in its thread, and its outcome will not count."""
+        running.stop = running.stop or why
+        if running.task is not None and running.is_async:
+            running.task.cancel()
+
+    def stop_all(self, why: Stop) -> None:
+        """Stops everything that runs."""
+        for running in tuple(self.running.values()):
+            self.stop(running, why)
+
+    def wake(self) -> None:
+        """Lets those who wait look again."""
+        self._changed.set()
+        if self.on_idle is not None and self.idle:
+            self.on_idle()
+
+    async def change(self) -> None:
+        """Waits until something finished, settled, or somebody called `wake`."""
+        self._changed.clear()
+        await self._changed.wait()

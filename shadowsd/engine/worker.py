@@ -1,0 +1,270 @@
+"""`Worker`: runs one shadow's tasks inside this process.
+
+It is put together from parts that each do one thing: the reader takes entries, attempts run them, the
+settler writes outcomes, the scheduler moves what is due, the pulse shows that the worker lives, the sweeper
+takes over from those that don't, and signals tell all of them what happened elsewhere.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from logging import getLogger
+from time import time
+from types import TracebackType
+from typing import Any, Self
+
+from redis.exceptions import ResponseError
+
+from shadows import Shadow
+from shadows.connection import Link
+from shadows.errors import ShadowsError
+from shadows.keys import GROUP
+from shadows.subscriptions import Subscriptions
+
+from .asides import Asides
+from .attempt import Attempts
+from .automatic import seed
+from .beats import Beats
+from .events import Events
+from .fetch import Reader
+from .finish import Finish
+from .limits import Limits
+from .membership import Membership
+from .options import check
+from .outage import Outage
+from .pulse import Pulse
+from .schedule import Scheduler
+from .settle import Settler
+from .shared import SharedScope
+from .signals import Signals
+from .slots import Slots, Stop
+from .sweep import Sweeper
+from .threads import Threads
+
+logger = getLogger("shadows.worker")
+
+UNKNOWN_TIMEOUT = timedelta(hours=24)
+# A read blocks at most this long; a reader whose connection died silently is so noticed.
+LONGEST_BLOCK_MS = 5000
+LEAVE_SECONDS = 5.0
+
+
+class Worker:
+    """Runs tasks, `concurrency` at a time. An async context manager; then `run_forever` or one of its kin."""
+
+    def __init__(
+        self,
+        shadows: Shadow,
+        name: str | None = None,
+        concurrency: int = 10,
+        redelivery_timeout: timedelta = timedelta(minutes=5),
+        reconnection_delay: timedelta = timedelta(seconds=5),
+        minimum_check_interval: timedelta = timedelta(milliseconds=250),
+        scheduling_resolution: timedelta = timedelta(milliseconds=250),
+        schedule_automatic_tasks: bool = True,
+    ) -> None:
+        """A setting that can't be right raises ConfigurationError.
+
+        name: shown to people; default is host and process id.
+        concurrency: how many tasks run at a time, `async def` and plain `def` together.
+        redelivery_timeout: how long the loop may be blocked before its tasks go to another worker.
+        reconnection_delay: the longest pause between two attempts to reach Redis.
+        minimum_check_interval, scheduling_resolution: how often to look for work and due tasks while Redis
+        can't push; they never delay anything otherwise.
+        schedule_automatic_tasks: whether this worker starts `Perpetual(automatic=True)` tasks.
+        """
+        check(concurrency, redelivery_timeout, reconnection_delay, minimum_check_interval, scheduling_resolution)
+        self.shadows = shadows
+        self.name = name or f"{socket.gethostname()}-{os.getpid()}"
+        self.concurrency = concurrency
+        self.redelivery_timeout = redelivery_timeout
+        self.reconnection_delay = reconnection_delay
+        self.minimum_check_interval = minimum_check_interval
+        self.scheduling_resolution = scheduling_resolution
+        self.schedule_automatic_tasks = schedule_automatic_tasks
+        self.events = Events()
+        self._process = os.getpid()
+        self._stack: AsyncExitStack | None = None
+
+    async def __aenter__(self) -> Self:
+        """Joins the other workers; nothing runs yet."""
+        self._require_same_process()
+        self._build()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._close_links)
+            await self._ensure_group()
+            await self.shadows.strikelist.load()
+            self.shared = await stack.enter_async_context(SharedScope(self.shadows, self))
+            stack.callback(self._threads.close)
+            await self._signal_link.add(self.shadows.keys.signal, self._signals.hear)
+            stack.push_async_callback(self._beats.leave)
+            self._pulse.start()
+            stack.push_async_callback(self._pulse.stop)
+            await self._beats.joined()
+            await self._beats.publish_functions()
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Leaves: what still runs is stopped and handed back."""
+        assert self._stack is not None
+        try:
+            await self.stop_at_once()
+        finally:
+            await self._stack.aclose()
+
+    def _build(self) -> None:
+        shadow, keys, settings = self.shadows, self.shadows.keys, self.shadows.settings
+        lease = settings.lease
+        self.membership = membership = Membership(self.name)
+        self.slots = slots = Slots(self.concurrency)
+        self.outage = outage = Outage(self.events, self.reconnection_delay)
+        server = shadow.server
+        self._reading = Link(server, f"reader:{membership.incarnation}")
+        self._settling, self._control = Link(server, "settler"), Link(server, "control")
+        self._signal_link = Subscriptions(server, "signals")
+        self._threads = Threads(self.concurrency)
+        self.limits = Limits()
+        self.settler = Settler(self._settling, keys, slots, outage, self.events, settings.ttl_ms)
+        unknown_ms = int(UNKNOWN_TIMEOUT.total_seconds() * 1000)
+        asides = Asides(self._control, keys, outage, self.events, settings.ttl_ms, unknown_ms)
+        self._attempts = attempts = Attempts(shadow, self, slots, self.settler, asides, self.limits, self._threads, self.events)
+        block_ms = min(LONGEST_BLOCK_MS, int(lease.total_seconds() * 500))
+        self.reader = Reader(
+            self._reading, self._control, keys, slots, attempts, asides, membership, outage, block_ms
+        )
+        scheduler = Scheduler(
+            self._control, keys, self._signal_link, outage, settings.ttl_ms, self.scheduling_resolution
+        )
+        sweeper = Sweeper(
+            self._control, keys, membership, self.events, lease.total_seconds(), settings.ttl_ms
+        )
+        self._finish = Finish(self._control, keys, slots, self.settler)
+        self._signals = Signals(
+            self._control, keys, slots, self.reader, scheduler, shadow.strikelist, membership, self._finish.look
+        )
+        self._beats = Beats(self, self._control, scheduler, sweeper, self._signals, asides, self._finish)
+        self._pulse = Pulse(
+            server, keys, membership, settings.heartbeat_interval.total_seconds(),
+            int(lease.total_seconds() * 1000), self.redelivery_timeout.total_seconds(),
+            self._row, self._beats.came, self._beats.failed,
+        )  # fmt: skip
+        self._beats.beat_now = self._pulse.beat_now
+        self._repeating = (scheduler.run, sweeper.sweep_forever, self._beats.verify_forever)
+
+    def _row(self) -> dict[str, Any]:
+        """What one beat tells of this worker; read in the pulse's thread."""
+        return {
+            "at": time() * 1000, "host": socket.gethostname(), "pid": self._process, "kind": "worker",
+            "concurrency": self.concurrency, "running": len(self.slots.running), "done": self.settler.done,
+            "reader": self.reader.client_id,
+        }  # fmt: skip
+
+    async def run_forever(self) -> None:
+        """Runs tasks until it is cancelled, or told to `stop`; then finishes what runs, and returns."""
+        await self._run(None)
+
+    async def run_until_finished(self) -> None:
+        """Runs tasks until nothing is scheduled, waiting or running any more, here or at other workers."""
+        await self._run(self._finish.wait)
+
+    async def run_at_most(self, limits: Mapping[str, int]) -> None:
+        """As `run_until_finished`, but runs each key or function name in `limits` only so many times, and then
+        drops what is left of it. For perpetual tasks in tests."""
+        self.limits.set(limits)
+        try:
+            await self._run(self._finish.wait)
+        finally:
+            self.limits.set({})
+
+    async def _run(self, until: Any) -> None:
+        self._require_same_process()
+        if self._stack is None:
+            raise ShadowsError("The worker is not open. Write `async with Worker(shadows) as worker:` around it.")
+        if self.schedule_automatic_tasks:
+            await seed(self.shadows)
+        self.reader.stopping = False
+        self.reader.look_beside()
+        reading = asyncio.create_task(self.reader.run(), name="shadows reader")
+        repeating = [asyncio.create_task(work()) for work in self._repeating]
+        ending = asyncio.create_task(until()) if until is not None else None
+        waiting = [task for task in (reading, ending, *repeating) if task is not None]
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            try:
+                await self._drain(reading)
+            finally:
+                for task in waiting:
+                    task.cancel()
+                await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def _drain(self, reading: asyncio.Task[None]) -> None:
+        """Reads no more, finishes what runs, and writes every outcome. A second cancel stops it at once."""
+        self.reader.stop()
+        try:
+            if not reading.done():
+                await asyncio.wait([reading])
+            while self.slots.running:
+                await self.slots.change()
+            await self.settler.flushed()
+        except asyncio.CancelledError:
+            await self.stop_at_once()
+            raise
+
+    def stop(self) -> None:
+        """Asks the worker to drain: what runs is finished, nothing new is taken, `run_*` returns."""
+        self.reader.stop()
+
+    async def stop_at_once(self) -> None:
+        """Stops what runs and hands it back, for another worker to run at once."""
+        self.reader.stop()
+        self.slots.stop_all(Stop.SHUTDOWN)
+        try:
+            async with asyncio.timeout(LEAVE_SECONDS):
+                while any(running.is_async for running in self.slots.running.values()):
+                    await self.slots.change()
+                self.hand_back_threads()
+                await self.membership.finish_side_work()
+                await self.settler.flushed()
+        except TimeoutError:
+            logger.warning("Not every task could be handed back; the rest runs again when this worker's lease ends.")
+            self.settler.abandon()
+
+    def hand_back_threads(self) -> None:
+        """Gives back what plain functions still run: they can't be stopped, but their outcomes won't count."""
+        for running in tuple(self.slots.running.values()):
+            self._attempts.hand_back(running)
+
+    async def _ensure_group(self) -> None:
+        try:
+            await self._control.call("XGROUP", "CREATE", self.shadows.keys.stream, GROUP, "0", "MKSTREAM")
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+
+    def rejoin(self) -> None:
+        """Takes a new name after the lease was lost; the connection that read under the old one is dropped."""
+        self.membership.renew()
+        self._reading.role = f"reader:{self.membership.incarnation}"
+        self.membership.spawn(self._reading.close())
+        self.reader.verify()
+
+    async def _close_links(self) -> None:
+        await self._signal_link.close()
+        for link in (self._reading, self._settling, self._control):
+            await link.close()
+
+    def _require_same_process(self) -> None:
+        if os.getpid() != self._process:
+            raise ShadowsError(
+                f"The worker {self.name!r} was made in process {self._process} and can't run in its forked copy "
+                f"{os.getpid()}, which shares its connections. Make the Worker after the fork."
+            )

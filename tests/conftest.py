@@ -1,0 +1,57 @@
+"""What every test may use: servers that it may break, a proxy before one, and the rules of a CI run."""
+
+import os
+import sys
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from shadows.testing import RedisServer
+from tests.proxy import Proxy
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A server on a loopback port for this test alone, which may stop it, kill it, or fill it."""
+    with RedisServer(tcp=True) as server:
+        yield server
+
+
+@pytest.fixture
+def durable_redis() -> Iterator[RedisServer]:
+    """The same with an append-only file: a restart brings its data back."""
+    with RedisServer(tcp=True, persistent=True) as server:
+        yield server
+
+
+@pytest.fixture
+def proxy(shadows_url: str) -> Iterator[Proxy]:
+    """A proxy before the shared server, whose connections the test may count and break."""
+    with Proxy(shadows_url) as proxy:
+        yield proxy
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave timed tests out where others run beside them, or coverage slows them down."""
+    if not (hasattr(config, "workerinput") or _coverage_runs()):
+        return
+    timed = [item for item in items if item.get_closest_marker("timed")]
+    items[:] = [item for item in items if item not in timed]
+    config.hook.pytest_deselected(items=timed)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Under CI=true a skipped test fails: what CI does not run, nobody runs."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") == "true":
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and CI must run every test: {report.longrepr}"
+    return report
+
+
+def _coverage_runs() -> bool:
+    coverage = sys.modules.get("coverage")
+    return coverage is not None and coverage.Coverage.current() is not None
