@@ -2,11 +2,11 @@
 
 pytest imports this module in every project where shadows is installed. Inside the package it would bring
 in redis.asyncio each time (100 ms), and before coverage starts to look. So it lies beside the package, and
-opens that when the first test asks for a fixture: hence the `import_module`, which stand nowhere else.
+opens that when the first test asks for a fixture: hence the `import_module` calls.
 """
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from shadows import Shadow
     from shadows.testing import RedisServer
 
-# In its strict mode pytest-asyncio takes only its own fixtures; without it another plugin runs a plain one.
-async_fixture: "type[pytest.fixture]" = import_module(
-    "pytest_asyncio" if find_spec("pytest_asyncio") else "pytest"
-).fixture
+
+def async_fixture[F: Callable[..., object]](function: F) -> F:
+    """A fixture that pytest-asyncio takes in its strict mode too; without it another plugin may run it."""
+    owner = import_module("pytest_asyncio" if find_spec("pytest_asyncio") else "pytest")
+    fixture: F = owner.fixture(function)
+    return fixture
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """From a call to a submission: the arguments are checked and encoded here, in the caller."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from itertools import islice
 from typing import Any
@@ -12,21 +13,34 @@ from .identifiers import fresh_key
 from .registry import Registry
 from .states import Disposition, ExecutionState
 from .strikelist import StrikeList
-from .submissions import MOST_BYTES, MOST_ITEMS, StaleStrikes, Submission, Submissions
+from .submissions import MOST_BYTES, StaleStrikes, Submission, Submissions
 from .times import When, absolute, due_text
+
+# How many calls are encoded at a stretch: long enough to be worth a turn of the loop, short enough that a reply
+# does not wait for it.
+SLICE = 50
+
+type Prepared = tuple[Execution, Submission]
 
 
 class Adder:
     """Prepares, submits, and reads the answers, for one shadow."""
 
     def __init__(
-        self, shadow: Source, registry: Registry, codec: Codec, strikelist: StrikeList, submissions: Submissions
+        self,
+        shadow: Source,
+        registry: Registry,
+        codec: Codec,
+        strikelist: StrikeList,
+        submissions: Submissions,
+        record_prefix: str,
     ) -> None:
         self._shadow = shadow
         self._registry = registry
         self._codec = codec
         self._strikelist = strikelist
         self._submissions = submissions
+        self._record_prefix = record_prefix
 
     def prepare(
         self, function: Callable[..., Any] | str, when: When, key: str | None, mode: str
@@ -62,7 +76,7 @@ class Adder:
         due: str,
         key: str | None,
         mode: str,
-    ) -> tuple[Execution, Submission]:
+    ) -> Prepared:
         if key is None:
             key = fresh_key()
         elif not isinstance(key, str):
@@ -77,7 +91,7 @@ class Adder:
         execution = Execution(self._shadow, task.function if task is not None else None, name, args, kwargs, key)
         if due:
             execution.when = absolute(when)
-        return execution, Submission(key, name, payload, mode, due)
+        return execution, (self._record_prefix + key, name, payload, mode + due)
 
     async def _load_strikes(self) -> None:
         self._submissions.strikes = await self._strikelist.load()
@@ -93,74 +107,63 @@ class Adder:
         return True
 
     async def many(self, calls: Iterable[TaskCall], chunk_size: int, mode: str) -> list[Execution]:
-        """Submits in chunks: the next is encoded while the server works on the one before."""
+        """Submits slice by slice: the next is encoded while the server works on those before."""
         if chunk_size < 1:
             raise ValueError(f"chunk_size is {chunk_size}; expected at least 1.")
         if self._strikelist.version is None:
             await self._load_strikes()
         executions: list[Execution] = []
         source = iter(calls)
-        flying: list[asyncio.Task[None]] = []
-        while chunk := list(islice(source, min(chunk_size, MOST_ITEMS))):
-            prepared = self._encode_chunk(chunk, mode, executions)
-            while len(flying) > 1:
-                await flying.pop(0)
-            flying.append(asyncio.create_task(self._submit_chunk(prepared)))
-            # The sender runs now, and its chunk is on the wire while the next one is encoded.
+        flying: deque[tuple[list[Prepared], asyncio.Future[list[bytes]]]] = deque()
+        size = min(SLICE, chunk_size)
+        while prepared := list(islice(source, size)):
+            for batch in within_bytes(self._encode_slice(prepared, mode, executions)):
+                flying.append((batch, self._submissions.put([submission for _, submission in batch])))
+            while len(flying) * size > chunk_size:
+                await self._answer(*flying.popleft())
+            # The sender gets its turn, and a batch is on the wire while the next slice is encoded.
             await asyncio.sleep(0)
-        for task in flying:
-            await task
+        while flying:
+            await self._answer(*flying.popleft())
         return executions
 
-    def _encode_chunk(
-        self, calls: list[TaskCall], mode: str, executions: list[Execution]
-    ) -> list[tuple[Execution, Submission]]:
+    def _encode_slice(self, calls: list[TaskCall], mode: str, executions: list[Execution]) -> list[Prepared]:
         prepared = []
         for call in calls:
+            function, args, kwargs, when, key = call
             try:
-                execution, submission = self._encode(
-                    call.function, call.args, call.kwargs, call.when, due_text(call.when), call.key, mode
-                )
+                pair = self._encode(function, args, kwargs, when, due_text(when), key, mode)
             except (ShadowsError, ValueError, TypeError) as error:
-                execution = failed(self._shadow, call, error)
-            else:
-                prepared.append((execution, submission))
-            executions.append(execution)
+                executions.append(failed(self._shadow, call, error))
+                continue
+            executions.append(pair[0])
+            if not (self._strikelist.strikes and self._is_struck(pair[0])):
+                prepared.append(pair)
         return prepared
 
-    async def _submit_chunk(self, prepared: list[tuple[Execution, Submission]]) -> None:
-        while prepared:
-            if self._strikelist.strikes:
-                prepared = [pair for pair in prepared if not self._is_struck(pair[0])]
-            batches = within_bytes(prepared)
-            futures = [self._submissions.put([item for _, item in batch]) for batch in batches]
-            prepared = []
-            for batch, future in zip(batches, futures, strict=True):
-                try:
-                    replies = await future
-                except StaleStrikes:
-                    await self._load_strikes()
-                    prepared += batch
-                except ShadowsError as error:
-                    for execution, _ in batch:
-                        execution.disposition = Disposition.FAILED
-                        execution.schedule_exception = error
-                else:
-                    for (execution, _), reply in zip(batch, replies, strict=True):
-                        answered(execution, reply)
+    async def _answer(self, batch: list[Prepared], future: asyncio.Future[list[bytes]]) -> None:
+        try:
+            replies = await future
+        except StaleStrikes:
+            await self._load_strikes()
+            again = [pair for pair in batch if not self._is_struck(pair[0])]
+            if again:
+                await self._answer(again, self._submissions.put([submission for _, submission in again]))
+        except ShadowsError as error:
+            for execution, _ in batch:
+                execution.disposition = Disposition.FAILED
+                execution.schedule_exception = error
+        else:
+            for (execution, _), reply in zip(batch, replies, strict=True):
+                answered(execution, reply)
 
 
-def within_bytes(prepared: list[tuple[Execution, Submission]]) -> list[list[tuple[Execution, Submission]]]:
-    """Splits a chunk so that no script carries more than 1 MiB, unless it is one large item."""
-    batches: list[list[tuple[Execution, Submission]]] = []
-    size = MOST_BYTES
-    for pair in prepared:
-        size += len(pair[1].payload)
-        if size > MOST_BYTES:
-            batches.append([])
-            size = len(pair[1].payload)
-        batches[-1].append(pair)
-    return batches
+def within_bytes(prepared: list[Prepared]) -> list[list[Prepared]]:
+    """Splits a slice so that no script carries more than 1 MiB, unless it is one large item."""
+    if sum([len(submission[2]) for _, submission in prepared]) <= MOST_BYTES:
+        return [prepared] if prepared else []
+    middle = len(prepared) // 2
+    return within_bytes(prepared[:middle]) + within_bytes(prepared[middle:]) if middle else [prepared]
 
 
 def failed(shadow: Source, call: TaskCall, error: Exception) -> Execution:

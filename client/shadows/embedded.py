@@ -158,7 +158,7 @@ class _Start:
             capture_output=True,
             text=True,
             check=False,
-            start_new_session=True,
+            start_new_session=False,
             pass_fds=[lock],
             umask=0o077,
         )

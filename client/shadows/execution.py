@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from uncalled_for import get_signature
 
@@ -125,8 +125,7 @@ def arguments_by_name(function: Callable[..., Any], args: tuple[Any, ...], kwarg
     return bound.arguments
 
 
-@dataclass(frozen=True, slots=True)
-class TaskCall:
+class TaskCall(NamedTuple):
     """A call that was prepared with `Shadow.call` and not submitted yet."""
 
     function: Callable[..., Awaitable[Any]] | Callable[..., Any] | str

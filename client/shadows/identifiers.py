@@ -3,15 +3,39 @@
 import os
 import time
 
-VERSION = 0x7 << 76
-VARIANT = 0x2 << 62
-RANDOM_A = 0xFFF << 64
-RANDOM_B = (1 << 62) - 1
+# Random hexadecimal digits that one key takes, and how many keys' worth is asked of the kernel at a time: the
+# call costs more than the bytes.
+DIGITS = 20
+KEYS_AT_ONCE = 128
 
 
-def fresh_key() -> str:
-    """A key that nobody has used. The random part is the kernel's, so that a fork does not repeat it."""
-    random = int.from_bytes(os.urandom(10))
-    value = (time.time_ns() // 1_000_000) << 80 | VERSION | random & RANDOM_A | VARIANT | random & RANDOM_B
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+class KeySource:
+    """Makes keys, from random digits that are fetched ahead."""
+
+    def __init__(self) -> None:
+        self._digits = ""
+        self._at = 0
+
+    def fresh(self) -> str:
+        """A key that nobody has used."""
+        at = self._at
+        random = self._digits[at : at + DIGITS]
+        if not random:
+            self._digits = os.urandom(KEYS_AT_ONCE * DIGITS // 2).hex()
+            at = 0
+            random = self._digits[:DIGITS]
+        self._at = at + DIGITS
+        stamp = f"{time.time_ns() // 1_000_000:012x}"
+        variant = "89ab"[ord(random[18]) & 3]
+        return f"{stamp[:8]}-{stamp[8:]}-7{random[:3]}-{variant}{random[3:6]}-{random[6:18]}"
+
+    def forget(self) -> None:
+        """Drops what was fetched: a forked copy of the process would make the same keys of it."""
+        self._digits = ""
+        self._at = 0
+
+
+_source = KeySource()
+os.register_at_fork(after_in_child=_source.forget)
+
+fresh_key = _source.fresh

@@ -30,20 +30,25 @@ def pairs(flat: list[bytes]) -> dict[str, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a submission ended; times in ms of Redis's clock, `begun` 0 when it never ran."""
+    """How a submission ended; times in ms, `ended` by Redis's clock; `elapsed` is -1 when it never ran."""
 
     state: ExecutionState
     submission: int
-    begun: float
-    ended: float
     attempt: int
+    elapsed: float
+    ended: float
     worker: str
 
     @classmethod
     def parse(cls, text: bytes) -> "Outcome":
         """From the record's field, where the worker comes last because its name may hold spaces."""
-        state, submission, begun, ended, attempt, worker = text.decode().split(" ", 5)
-        return cls(ExecutionState(state), int(submission), float(begun), float(ended), int(attempt), worker)
+        state, submission, attempt, elapsed, ended, worker = text.decode().split(" ", 5)
+        return cls(ExecutionState(state), int(submission), int(attempt), float(elapsed), float(ended), worker)
+
+    @property
+    def began(self) -> datetime | None:
+        """When the last run began; None when it never ran."""
+        return moment(self.ended - self.elapsed) if self.elapsed >= 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +247,7 @@ def apply(record: Record, execution: Execution, error_text: Callable[[str, str, 
         execution.state = outcome.state
         execution.attempt = outcome.attempt or execution.attempt
         execution.worker = worker_of(outcome.worker) if outcome.worker else execution.worker
-        execution.started_at = moment(outcome.begun) if outcome.begun else execution.started_at
+        execution.started_at = outcome.began or execution.started_at
         execution.completed_at = moment(outcome.ended)
         if outcome.state is ExecutionState.FAILED:
             execution.error = error_text(execution.function_name, execution.key, fields.get("r", b""))

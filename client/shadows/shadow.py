@@ -73,7 +73,7 @@ class Shadow:
         self.strikelist = StrikeList(self.queries, self.keys, self.codec)
         self._sending = Link(self.server, "submissions")
         self._submissions = Submissions(self._sending, self.keys)
-        self._adder = Adder(self, self.registry, self.codec, self.strikelist, self._submissions)
+        self._adder = Adder(self, self.registry, self.codec, self.strikelist, self._submissions, self.keys.task)
         self._records = Records(self.queries, self.keys, self.codec, self.registry, self.subscriptions)
         self._quarantine = Quarantine(self.queries, self.keys)
 

@@ -10,7 +10,6 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from time import monotonic
-from typing import NamedTuple
 
 from .connection import CALL_SECONDS, Argument, Link
 from .errors import ConnectionFailed, ShadowsError, TooBusy
@@ -25,14 +24,9 @@ MOST_WAITING = 10_000
 RESEND_SECONDS = 0.05
 
 
-class Submission(NamedTuple):
-    """One item of a batch, as the script takes it: mode "a" adds, "r" replaces; `due` in ms, "+ms" or ""."""
-
-    key: str
-    function: str
-    payload: bytes
-    mode: str
-    due: str
+# One item of a batch, as the script takes it: the record's key, the function, the payload, and the mode: "a"
+# to add or "r" to replace, followed by when it is due: nothing for now, "<ms>", or "+<ms>" from now.
+type Submission = tuple[str, str, bytes, str]
 
 
 class StaleStrikes(ShadowsError):
@@ -114,11 +108,10 @@ class Submissions:
 
     async def _send(self, items: list[Submission]) -> list[bytes]:
         self._sequence += 1
-        task = self._keys.task
         arguments: list[Argument] = [self._keys.prefix, self._sequence, self.strikes]
-        for item in items:
-            arguments.extend(item)
-        keys = [*self._heads, *[task + item[0] for item in items]]
+        for _, function, payload, mode in items:
+            arguments += (function, payload, mode)
+        keys = [*self._heads, *[item[0] for item in items]]
         deadline = monotonic() + CALL_SECONDS
         while True:
             try:

@@ -8,7 +8,7 @@ import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
-from .connection import Server
+from .connection import CALL_SECONDS, Server
 from .errors import ConfigurationError, ShadowsError
 
 # A lost connection is tried again at once, then at this pace: outages are rare, floods of connects harmful.
@@ -26,6 +26,8 @@ class Subscriptions:
         self._role = role
         self._listeners: dict[bytes, list[Listener]] = {}
         self._confirmed: dict[bytes, asyncio.Event] = {}
+        self._asked: set[bytes] = set()
+        self._opening = asyncio.Lock()
         self._connection: AbstractConnection | None = None
         self._reader: asyncio.Task[None] | None = None
 
@@ -42,13 +44,8 @@ class Subscriptions:
         listeners.append(listener)
         confirmed = self._confirmed.setdefault(name, asyncio.Event())
         try:
-            if self._reader is None or self._reader.done():
-                self._connection = await self._server.connect(self._role)
-                self._reader = asyncio.create_task(self._read(), name="shadows subscriptions")
-                await self._send("SUBSCRIBE", *self._listeners)
-            elif len(listeners) == 1:
-                await self._send("SUBSCRIBE", name)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(CALL_SECONDS):
+                await self._subscribe()
                 await confirmed.wait()
         except TimeoutError as error:
             await self.remove(channel, listener)
@@ -56,6 +53,19 @@ class Subscriptions:
         except BaseException:
             await self.remove(channel, listener)
             raise
+
+    async def _subscribe(self) -> None:
+        """Asks for every channel that was not asked for yet; connects first if need be. One at a time:
+        many who begin to listen together would each open a connection."""
+        async with self._opening:
+            if self._reader is None or self._reader.done():
+                self._connection = await self._server.connect(self._role)
+                self._asked.clear()
+                self._reader = asyncio.create_task(self._read(), name="shadows subscriptions")
+            missing = self._listeners.keys() - self._asked
+            if missing:
+                self._asked |= missing
+                await self._send("SUBSCRIBE", *missing)
 
     async def remove(self, channel: str, listener: Listener) -> None:
         """Stops calling `listener`."""
@@ -66,6 +76,7 @@ class Subscriptions:
         if not listeners and name in self._listeners:
             del self._listeners[name]
             self._confirmed.pop(name, None)
+            self._asked.discard(name)
             await self._send("UNSUBSCRIBE", name)
 
     async def _send(self, *command: str | bytes) -> None:
@@ -106,6 +117,7 @@ class Subscriptions:
                 self._connection = await self._server.connect(self._role)
             except ShadowsError:
                 await asyncio.sleep(RETRY_SECONDS)
+        self._asked = set(self._listeners)
         if self._listeners:
             await self._send("SUBSCRIBE", *self._listeners)
         for listeners in tuple(self._listeners.values()):
@@ -117,6 +129,7 @@ class Subscriptions:
         reader, self._reader = self._reader, None
         self._listeners.clear()
         self._confirmed.clear()
+        self._asked.clear()
         if reader is not None:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)

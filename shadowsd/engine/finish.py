@@ -16,6 +16,10 @@ from .slots import Slots
 logger = getLogger("shadows.worker")
 
 
+# A worker under load is idle for an instant between two batches; only what lasts longer is worth a question.
+BETWEEN_BATCHES_SECONDS = 0.002
+
+
 class Finish:
     """Looks when this worker becomes idle, and at each beat; other workers' tasks are waited for, too."""
 
@@ -31,9 +35,12 @@ class Finish:
         """Something changed."""
         self._looked.set()
 
+    def _look_soon(self) -> None:
+        asyncio.get_running_loop().call_later(BETWEEN_BATCHES_SECONDS, self.look)
+
     async def wait(self) -> None:
         """Returns when nothing is scheduled, waits or runs."""
-        self._slots.on_idle = self.look
+        self._slots.on_idle = self._look_soon
         try:
             while True:
                 self._looked.clear()

@@ -47,7 +47,7 @@ class Injection:
     """What one function declares. `needed` is False where that is nothing, and the rest can be skipped."""
 
     __slots__ = (
-        "acting", "acting_by_annotation", "completes", "function", "name", "needed", "parameters",
+        "acting", "acting_by_annotation", "acts", "function", "name", "needed", "parameters",
         "perpetual", "positional", "retry", "timeout", "values", "wrapping",
     )  # fmt: skip
 
@@ -60,6 +60,7 @@ class Injection:
         self.acting_by_annotation = [item for item in annotated if isinstance(item[1], ACTS_ON_TASK)]
         self.wrapping = [item for item in annotated if not isinstance(item[1], ACTS_ON_TASK)]
         self.needed = bool(self.parameters or annotated)
+        self.acts = bool(self.acting or self.acting_by_annotation)
         # Known without a run: a struck run of a Perpetual has a successor, and automatic ones are started by
         # workers.
         declared = [dependency for _, dependency in (*self.acting, *self.acting_by_annotation)]
@@ -130,7 +131,8 @@ class Resolved:
         frame = Frame(self._injection.function, self._provided, self._injection.parameters)
         current_frame.set(frame)
         try:
-            await self._enter_acting(frame)
+            if self._injection.acts:
+                await self._enter_acting(frame)
             await self._enter_values(frame)
         except BaseException as error:
             await self._opened.close(error)
@@ -144,7 +146,8 @@ class Resolved:
         traceback: TracebackType | None,
     ) -> None:
         # Returns None also where a dependency would swallow the task's exception: a failure is a failure.
-        await self._opened.close(error)
+        if self._opened.managers:
+            await self._opened.close(error)
 
     async def _enter_acting(self, frame: Frame) -> None:
         failure: Exception | None = None
@@ -204,30 +207,33 @@ class Resolved:
 
 
 class Opened(AsyncExitStack):
-    """What a run opened, in order; an exit stack that knows the name of whatever fails to close."""
+    """What a run opened, in order; knows the name of whatever fails to close.
+
+    It is an exit stack for the two methods that uncalled-for calls; all others fail, as nothing set them up.
+    """
 
     def __init__(self, owner: str) -> None:
-        super().__init__()
         self._owner = owner
-        self._managers: list[AbstractAsyncContextManager[Any] | AbstractContextManager[Any]] = []
+        self.managers: list[AbstractAsyncContextManager[Any] | AbstractContextManager[Any]] = []
         self.closing_error: Exception | None = None
 
     async def enter_async_context[T](self, manager: AbstractAsyncContextManager[T, Any]) -> T:
         value = await manager.__aenter__()
-        if getattr(type(manager), "__aexit__", None) is not Dependency.__aexit__:
-            self._managers.append(manager)
+        # Most dependencies have nothing to close, and inherit the `__aexit__` that does nothing.
+        if type(manager).__aexit__ is not Dependency.__aexit__:
+            self.managers.append(manager)
         return value
 
     def enter_context[T](self, manager: AbstractContextManager[T, Any]) -> T:
         value = manager.__enter__()
-        self._managers.append(manager)
+        self.managers.append(manager)
         return value
 
     async def close(self, outcome: BaseException | None) -> None:
         """Closes all, last first. Each is told the task's own outcome, whatever another one made of it."""
         interruption: BaseException | None = None
-        while self._managers:
-            manager = self._managers.pop()
+        while self.managers:
+            manager = self.managers.pop()
             try:
                 await _close(manager, outcome)
             except Exception as error:

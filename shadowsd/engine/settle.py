@@ -83,6 +83,9 @@ class Settler:
                 batch = self._take()
                 replies = await self._send(batch)
                 self._note(batch, replies)
+                # The reader goes first: its read is short, and this worker would wait for it behind the
+                # next settle while it has free slots.
+                await asyncio.sleep(0)
         finally:
             self._sender = None
 
@@ -104,13 +107,11 @@ class Settler:
         keys: list[Argument] = [*self._heads, *[prefix + verdict.entry.key for verdict in batch]]
         arguments: list[Argument] = [self._prefix, self._sequence, batch[0].entry.consumer, self._ttl_ms]
         for entry, word, body, elapsed_ms, following in batch:
-            arguments += (
-                entry.place, entry.generation, entry.key, entry.function, entry.submission, entry.attempt,
-                elapsed_ms, body, word if following is None else word + "n",
-            )  # fmt: skip
-            if following is not None:
-                delay, at = following.delay_ms, following.at_ms
-                arguments += ("" if delay is None else delay, "" if at is None else at, following.payload)
+            meta = f"{entry.submission} {entry.attempt} {elapsed_ms}"
+            if following is None:
+                arguments += (entry.place, entry.generation, word, meta, body)
+            else:
+                arguments += (entry.place, entry.generation, word + "n", meta, body, *successor(entry, following))
         while True:
             try:
                 replies: list[int] = await self._link.run(SETTLE, keys, arguments)
@@ -145,3 +146,12 @@ class Settler:
         """Stops writing: what is left stays pending, and is given to another worker when the lease ends."""
         if self._sender is not None:
             self._sender.cancel()
+
+
+def successor(entry: Entry, following: Next) -> tuple[Argument, ...]:
+    """What follows, as the script takes it."""
+    delay, at = following.delay_ms, following.at_ms
+    return (
+        entry.function, entry.submission, entry.attempt + 1,
+        "" if delay is None else delay, "" if at is None else at, following.payload,
+    )  # fmt: skip

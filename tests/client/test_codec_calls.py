@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal, NewType, Optional, Protocol, TypeVar
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
+import msgspec
+import pydantic
 import pytest
 
 from shadows.codec.identical import identical
@@ -26,6 +28,7 @@ T = TypeVar("T")
 CustomerId = NewType("CustomerId", int)
 type Json = dict[str, Json] | list[Json] | str | int | float | bool | None
 type Pair[K, V] = tuple[V, K]
+type Endless[E] = list[Endless[list[E]]]
 type Broken = NoSuchName  # noqa: F821  # that it does not resolve is the point
 
 
@@ -111,15 +114,22 @@ COMES_BACK = [
     (Metres, Metres(1.5)),
     (Literal["a", 1], 1),
     (Literal[True, 1], True),
-    (Literal["RED", Color.RED, b"x", None], Color.RED),
-    (Literal["RED", Color.RED, b"x", None], "RED"),
-    (Literal["RED", Color.RED, b"x", None], b"x"),
+    (Literal["RED", Color.RED, b"x"], Color.RED),
+    (Literal["RED", Color.RED, b"x"], "RED"),
+    (Literal["RED", Color.RED, b"x"], b"x"),
     (CustomerId, CustomerId(7)),
     (T, [1]),
     (Any, {"a": [1, {"b": None}], 1: b"x", None: 2.5}),
     (object, [1, "a"]),
     (Greets, 1),
     (Broken, [1]),
+    (Endless[int], [1]),
+    (typing.Unpack[typing.TypeVarTuple("Ts")], [1]),
+    (typing.Concatenate[int, ...], 1),
+    (Annotated[int, msgspec.Meta(gt=0)], 1),
+    (Annotated[date, pydantic.AfterValidator(lambda day: day)], date(2026, 1, 1)),
+    (Annotated[int, msgspec.Meta(gt=0)] | date, 1),
+    (Annotated[Thing | int, pydantic.Field(gt=0)], 1),
     (list, [1, "a", [2]]),
     (list[int], [1, True]),
     (list[float], [1.0, math.inf]),
@@ -193,6 +203,11 @@ def test_a_value_comes_back_as_its_annotation_says(annotation: Any, value: Any) 
 
 
 REFUSED = [
+    (Annotated[int, msgspec.Meta(gt=0)], 0, "expects int .*>= 1"),
+    (Annotated[str, pydantic.StringConstraints(max_length=2)], "abc", "at most 2 characters"),
+    (pydantic.PositiveInt, -1, "greater than 0"),
+    (pydantic.PositiveInt, "1", "expects int"),
+    (list[pydantic.PositiveInt], [1, -1], r"argument x\[1\]"),
     (int, "5", "expects int"),
     (int, 1.0, "expects int"),
     (int, Level.LOW, "would not come back"),
@@ -259,7 +274,7 @@ def test_a_value_that_would_change_is_refused(annotation: Any, value: Any, words
 
 
 def test_an_int_for_a_float_comes_back_as_a_float() -> None:
-    """Type checkers pass ints for floats, and `add(f)(1)` must not fail; in the worker it is what was annotated."""
+    """Type checkers pass ints for floats, so `add(f)(1)` must not fail; the worker gets what is annotated."""
     assert identical(sent(float, 1), 1.0)
     assert identical(sent(list[float], [1, 2.5]), [1.0, 2.5])
     assert identical(sent(dict[float, int], {1: 1}), {1.0: 1})
@@ -301,7 +316,10 @@ def test_annotations_that_are_text_name_what_their_module_knows() -> None:
 
     async def task(x: "list[Color]", y: list["Color"], z: "Color | None" = None) -> None: ...
 
-    assert called(task, [Color.RED], [Color.ODD], z=Color.RED) == (([Color.RED], [Color.ODD]), {"z": Color.RED})
+    assert called(task, [Color.RED], [Color.ODD], z=Color.RED) == (
+        ([Color.RED], [Color.ODD]),
+        {"z": Color.RED},
+    )
     with pytest.raises(ArgumentsError, match=r"argument y\[0\]"):
         called(task, [], ["red"])
 
@@ -318,6 +336,35 @@ def test_each_of_args_and_kwargs_follows_the_annotation() -> None:
         called(task, 1, day, "2026-01-01")
     with pytest.raises(ArgumentsError, match="argument b is 1"):
         called(task, 1, b=1)
+
+
+class Options(typing.TypedDict, total=False):
+    day: date
+    count: int
+
+
+def test_unpacked_keywords_each_follow_their_own_annotation() -> None:
+    """`**options: Unpack[Options]` names and types each."""
+
+    async def task(**options: typing.Unpack[Options]) -> None: ...
+
+    assert called(task, day=date(2026, 1, 1), count=1, other=[1])[1] == {
+        "day": date(2026, 1, 1),
+        "count": 1,
+        "other": [1],
+    }
+    with pytest.raises(ArgumentsError, match="argument day"):
+        called(task, day="2026-01-01")
+
+
+def test_unpacked_positionals_are_taken_as_they_are() -> None:
+    """`*args: *tuple[int, str]` annotates them all, not each."""
+
+    async def task(*args: *tuple[int, str]) -> None: ...
+
+    assert called(task, 1, "a")[0] == (1, "a")
+    with pytest.raises(ArgumentsError, match=r"args\[1\]"):
+        called(task, 1, (1,))
 
 
 def test_a_keyword_named_like_a_positional_only_parameter_goes_to_kwargs() -> None:

@@ -1,4 +1,4 @@
-"""Payloads are versioned, bounded and, with a secret, signed for exactly one use; pickles only run by choice."""
+"""Payloads are versioned, bounded and, with a secret, signed for one use; pickles only run by choice."""
 
 import pickle
 import sys
@@ -19,7 +19,6 @@ from shadows.errors import (
     PayloadError,
     PayloadTooLarge,
     ResultError,
-    ShadowsError,
 )
 from tests.client.roundtrips import returned, returning, sent, taking
 
@@ -113,7 +112,9 @@ def test_unsigned_and_signed_do_not_mix() -> None:
         plain.decode_call(None, "task", "key", signed.encode_call(None, "task", "key", (), {}))
 
 
-@pytest.mark.parametrize("payload", [b"", b"\1", b"\0\0\x92", b"\1\x04\x92", b"\1\2short", b"\1\0", b"\1\0\xc1"])
+@pytest.mark.parametrize(
+    "payload", [b"", b"\1", b"\0\0\x92", b"\1\x04\x92", b"\1\2short", b"\1\0", b"\1\0\xc1"]
+)
 def test_garbage_is_a_payload_error(payload: bytes) -> None:
     """Anybody can write to a stream by hand; the worker sets it aside and lives."""
     for codec in (Codec("test"), Codec("test", secret=SECRET), Codec("test", "pickle")):
@@ -148,7 +149,7 @@ def test_a_newer_format_is_told_apart(secret: bytes | None) -> None:
     """The engine parks such entries for a worker of the newer release, and says so."""
     codec = Codec("test", secret=secret)
     payload = b"\2" + codec.encode_call(None, "task", "key", (), {})[1:]
-    with pytest.raises(NewerFormat, match="format version 2, .* up to version 1") as caught:
+    with pytest.raises(NewerFormat, match=r"format version 2, .* up to version 1") as caught:
         codec.decode_call(None, "task", "key", payload)
     assert (caught.value.version, caught.value.supported) == (2, 1)
 
@@ -160,7 +161,9 @@ def test_a_payload_that_is_too_large_is_refused_with_the_remedy() -> None:
         signature = taking(annotation)
         small, large = ("a", "a" * 200) if annotation is str else (["a"], ["a" * 200])
         codec.encode_call(signature, "task", "key", (small,), {})
-        with pytest.raises(PayloadTooLarge, match=r"arguments of task\(\) take 2\d\d bytes, .* limit is 100\. Store"):
+        with pytest.raises(
+            PayloadTooLarge, match=r"arguments of task\(\) take 2\d\d bytes, .* limit is 100\. Store"
+        ):
             codec.encode_call(signature, "task", "key", (large,), {})
     with pytest.raises(PayloadTooLarge, match=r"result of task\(\)"):
         codec.encode_result(None, "task", "key", "a" * 200)
@@ -180,7 +183,10 @@ def test_a_name_that_is_not_registered_takes_only_what_msgpack_returns() -> None
     """Nothing here knows what the worker's annotations will say."""
     codec = Codec("test")
     payload = codec.encode_call(None, "task", "key", (1, [None, 2.5]), {"a": {"b": b"x"}, "big": 2**70})
-    assert codec.decode_call(None, "task", "key", payload) == ((1, [None, 2.5]), {"a": {"b": b"x"}, "big": 2**70})
+    assert codec.decode_call(None, "task", "key", payload) == (
+        (1, [None, 2.5]),
+        {"a": {"b": b"x"}, "big": 2**70},
+    )
     for value in ((1,), {1}, date(2026, 1, 1), Point(1)):
         with pytest.raises(ArgumentsError, match="'task' is not registered here"):
             codec.encode_call(None, "task", "key", (value,), {})
@@ -234,8 +240,14 @@ def test_nothing_is_unpickled_unless_the_user_chose_pickle() -> None:
     """Unpickling runs code of whoever can write to Redis."""
     writer, reader = Codec("test", "pickle"), Codec("test")
     payloads = [
-        (lambda p: reader.decode_call(None, "task", "key", p), writer.encode_call(None, "task", "key", (Bomb(),), {})),
-        (lambda p: reader.decode_result(None, "task", "key", p), writer.encode_result(None, "task", "key", Bomb())),
+        (
+            lambda p: reader.decode_call(None, "task", "key", p),
+            writer.encode_call(None, "task", "key", (Bomb(),), {}),
+        ),
+        (
+            lambda p: reader.decode_result(None, "task", "key", p),
+            writer.encode_result(None, "task", "key", Bomb()),
+        ),
         (reader.decode_value, writer.encode_value(Bomb())),
     ]
     for decode, payload in payloads:
@@ -294,10 +306,20 @@ def test_keys_and_names_may_be_any_string() -> None:
     """User keys are hostile."""
     codec = Codec("\ud800", secret=SECRET)
     for key in ("", "\0", "\udfff", "ä", "stream"):
-        assert codec.decode_call(None, "task", key, codec.encode_call(None, "task", key, (1,), {})) == ((1,), {})
+        assert codec.decode_call(None, "task", key, codec.encode_call(None, "task", key, (1,), {})) == (
+            (1,),
+            {},
+        )
 
 
-RESULTS = [(date, date(2026, 1, 1)), (None, None), (int, 5), (list[set[int]], [{1}]), (float, 1.5), (Any, {"a": [1]})]
+RESULTS = [
+    (date, date(2026, 1, 1)),
+    (None, None),
+    (int, 5),
+    (list[set[int]], [{1}]),
+    (float, 1.5),
+    (Any, {"a": [1]}),
+]
 
 
 @pytest.mark.parametrize(("annotation", "value"), RESULTS, ids=repr)
@@ -355,8 +377,8 @@ def test_a_payload_nested_too_deep_is_a_payload_error() -> None:
         Codec("test").decode_call(taking(Nested), "task", "key", b"\1\0\x92\x91" + deep + b"\x80")
     with pytest.raises(PayloadError):
         Codec("test").decode_result(returning(Nested), "task", "key", b"\1\0\x92\1" + deep)
-    with pytest.raises(ShadowsError):
-        nested: Any = 1
-        for _ in range(5000):
-            nested = [nested]
+    nested: Any = 1
+    for _ in range(5000):
+        nested = [nested]
+    with pytest.raises(ArgumentsError, match="nested too deep"):
         Codec("test").encode_value(nested)

@@ -2,9 +2,21 @@
 
 import collections
 import dataclasses
+import enum
 from dataclasses import InitVar, dataclass, field
-from datetime import UTC, date, datetime
-from typing import Annotated, Any, Generic, Literal, NamedTuple, NotRequired, Required, TypedDict, TypeVar
+from datetime import UTC, date, datetime, timedelta
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    NotRequired,
+    Required,
+    Self,
+    TypedDict,
+    TypeVar,
+)
 from uuid import UUID, uuid4
 
 import attrs
@@ -82,7 +94,7 @@ class Box[V]:
     content: V
 
 
-class OldBox(msgspec.Struct, Generic[T]):
+class OldBox(msgspec.Struct, Generic[T]):  # noqa: UP046  # old code writes it so
     content: T
 
 
@@ -131,7 +143,7 @@ class Pair(NamedTuple):
 class Clamped(NamedTuple("Clamped", [("number", int)])):
     __slots__ = ()
 
-    def __new__(cls, number: int) -> "Clamped":
+    def __new__(cls, number: int) -> Self:
         return super().__new__(cls, min(number, 10))
 
 
@@ -178,6 +190,20 @@ class Numbers(pydantic.RootModel[list[int]]):
 @pydantic.dataclasses.dataclass
 class Checked:
     number: int
+
+
+class Unfinished(pydantic.BaseModel):
+    later: "NoSuchName"  # noqa: F821  # that it does not resolve is the point
+
+
+class Schemaless:
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: Any) -> Any:
+        raise RuntimeError("no schema today")
+
+
+class Color(enum.Enum):
+    RED = 1
 
 
 class Slotted:
@@ -264,6 +290,16 @@ def test_a_record_that_would_not_come_back_whole_is_refused(annotation: Any, val
         sent(annotation, value)
 
 
+def test_a_model_that_pydantic_can_not_finish_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    """The refusal says why, or the log."""
+    with pytest.raises(ArgumentsError, match="is not fully defined"):
+        sent(Unfinished, Unfinished.model_construct())
+    with pytest.raises(ArgumentsError, match="would not come back"):
+        sent(Schemaless, Schemaless())
+    assert "can't make a schema of" in caplog.text
+    assert "no schema today" in caplog.text
+
+
 def test_a_field_that_was_never_set_is_refused() -> None:
     """Such an object is not whole in the first place."""
     with pytest.raises(ArgumentsError, match="field 'street' is set"):
@@ -325,6 +361,12 @@ STALE = [
     (date | Line, 1),
     (date | Line, ["datetime.date", "no date"]),
     (Literal["a"], "b"),
+    (Literal["a"], {"a": 1}),
+    (Color, "GREEN"),
+    (Color, [1]),
+    (timedelta, "1"),
+    (dict[str, date], [1]),
+    (Annotated[date, msgspec.Meta(description="a day")], "no date"),
 ]
 
 

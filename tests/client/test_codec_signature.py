@@ -42,7 +42,7 @@ async def task(
     last: Annotated[list[str], Wrapping(), Logged(length_only=True)],
     alias: Injected = Provided,
     generic: Generic[Connection] = Provided,
-    default: Connection = Depends(connect),
+    default: Connection = Depends(connect),  # noqa: B008  # that is how dependencies are declared
     unknown: "NoSuchName" = None,  # noqa: F821  # that it does not resolve is the point
     secret: str = "",
     broken: Broken = None,
@@ -110,9 +110,11 @@ def test_an_annotation_that_does_not_resolve_warns_once(caplog: pytest.LogCaptur
         with pytest.raises(ArgumentsError, match="argument unknown"):
             codec.encode_call(signature, "task", "key", (1,), {"last": [], "unknown": (1,)})
     assert [record.getMessage() for record in caplog.records] == [
-        "The annotation 'NoSuchName' of task() parameter unknown can't be resolved (NameError: name 'NoSuchName' is "
-        "not defined), and counts as absent: values that need it to come back as they were are refused. Import its "
-        "names at run time, not only for type checking."
+        (
+            "The annotation 'NoSuchName' of task() parameter unknown can't be resolved (NameError: name "
+            "'NoSuchName' is not defined), and counts as absent: values that need it to come back as they "
+            "were are refused. Import its names at run time, not only for type checking."
+        )
     ]
 
 
@@ -177,7 +179,7 @@ def test_names_of_enclosing_functions_and_type_parameters_resolve() -> None:
     """Tasks may be written inside of functions."""
     local = date
 
-    async def inner(a: "local", b: "later | None" = None) -> object:  # noqa: F821  # assigned below, or never
+    async def inner(a: "local", b: "later | None" = None) -> object:  # assigned below, or never
         return (local, later)
 
     async def generic[T](a: "T") -> None: ...

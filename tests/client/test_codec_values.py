@@ -1,4 +1,4 @@
-"""Values that stand alone, such as a strike's operand, come back with their type and no annotation to tell it."""
+"""Values that stand alone, such as a strike's operand, come back with the type that they had."""
 
 import enum
 from collections import OrderedDict
@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.msgpack import Encoder, Ext
 
 from shadows.codec.codec import Codec
 from shadows.codec.identical import identical
@@ -75,6 +76,30 @@ def test_a_value_comes_back_with_its_type(value: Any) -> None:
     assert identical(travelled(value), value)
 
 
+def test_values_that_look_alike_are_told_apart() -> None:
+    """The proof of a round trip is no better than this comparison."""
+    different = [
+        (1, True),
+        (1, 1.0),
+        (0.0, -0.0),
+        ({1}, {True}),
+        ({1}, {2}),
+        ([1], [1, 2]),
+        ([1], (1,)),
+        ({"a": 1}, {"a": True}),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+        (Decimal("1.0"), Decimal("1.00")),
+    ]
+    for one, other in different:
+        assert not identical(one, other)
+
+
+def test_an_unknown_extension_is_a_payload_error() -> None:
+    """A newer release may write more of them."""
+    with pytest.raises(PayloadError, match="extension 99"):
+        Codec("test").decode_value(b"\1\0" + Encoder().encode(Ext(99, b"")))
+
+
 def test_a_value_without_a_form_is_refused() -> None:
     """At the caller, who can still do something about it."""
     for value in (object(), [object()], OrderedDict(a=1), type("list", (list,), {})()):
@@ -99,10 +124,22 @@ def test_a_member_that_is_no_more_comes_back_as_its_value() -> None:
 
 @pytest.mark.parametrize(
     "wire",
-    [["unknown", 1], [], [[1], 1], ["dict", 1], ["list", 1], ["set", [["list", []]]], ["datetime.date", "x"],
-     ["enum", [1, 2, 3, 4]], ["enum", [[], "a", "a", 1]], ["enum", ["builtins", 5, "a", 1]], {"a": 1}, ["dict", [[1]]]],
+    [
+        ["unknown", 1],
+        [],
+        [[1], 1],
+        ["dict", 1],
+        ["dict", [[1]]],
+        ["list", 1],
+        ["set", [["list", []]]],
+        ["datetime.date", "x"],
+        ["enum", [1, 2, 3, 4]],
+        ["enum", [[], "a", "a", 1]],
+        ["enum", ["builtins", 5, "a", 1]],
+        {"a": 1},
+    ],
     ids=repr,
-)  # fmt: skip
+)
 def test_damaged_values_are_payload_errors(wire: Any) -> None:
     """A strike that can't be read must not end the process that reads it."""
     with pytest.raises(PayloadError):
@@ -110,12 +147,7 @@ def test_damaged_values_are_payload_errors(wire: Any) -> None:
 
 
 SCALARS = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(st.characters(codec=None))
-    | st.binary()
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)) | st.binary()
 )
 PLAIN = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(SCALARS, inner), max_leaves=20)
 RICH = st.recursive(

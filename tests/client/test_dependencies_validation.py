@@ -90,12 +90,6 @@ async def nothing(order: int) -> None:
     """A task without dependencies."""
 
 
-@pytest.mark.parametrize("task", [everything, nothing, int, dict])
-def test_what_works_is_accepted(task: Callable[..., Any]) -> None:
-    """`int` and `dict` stand for functions written in C, one with and one without a signature."""
-    validate(task, "a_task")
-
-
 async def two_retries(retry: Retry = Retry(), again: ExponentialRetry = ExponentialRetry()) -> None: ...
 
 
@@ -139,6 +133,11 @@ async def automatic(
 ) -> None: ...
 
 
+async def seeded(
+    order: int = 1, key: str = TaskKey(), *rest: int, perpetual: Perpetual = Perpetual(automatic=True)
+) -> None: ...
+
+
 def threaded(limit: Timeout = Timeout(HOUR)) -> None: ...
 
 
@@ -164,6 +163,12 @@ async def twice_declared(key: Annotated[str, TaskKey()] = TaskKey()) -> None: ..
 def test_a_signature_that_can_not_work_is_refused(task: Callable[..., Any], message: str) -> None:
     with pytest.raises(RegistrationError, match=message):
         validate(task, "a_task")
+
+
+@pytest.mark.parametrize("task", [everything, nothing, seeded, int, dict])
+def test_what_works_is_accepted(task: Callable[..., Any]) -> None:
+    """`int` and `dict` stand for functions written in C, one with and one without a signature."""
+    validate(task, "a_task")
 
 
 class CallableTask:
@@ -246,6 +251,12 @@ def test_a_factory_that_can_not_work_is_refused(dependency: Any, message: str) -
 
 def test_a_binding_gives_a_factory_what_it_requires() -> None:
     async def task(value: int = Depends(needs, order=3)) -> None: ...
+
+    validate(task, "a_task")
+
+
+def test_a_binding_takes_the_place_of_a_dependency_that_could_not_work() -> None:
+    async def task(value: int = Depends(retries, retry=Depends(Retry))) -> None: ...
 
     validate(task, "a_task")
 

@@ -25,7 +25,13 @@ def test_only_marked_arguments_are_shown() -> None:
 
 @pytest.mark.parametrize(
     ("argument", "text"),
-    [([1, 2], "[len 2]"), ("abc", "[len 3]"), ({"a": 1}, "{len 1}"), ({1}, "{len 1}"), (5, "<int: TypeError>")],
+    [
+        ([1, 2], "[len 2]"),
+        ("abc", "[len 3]"),
+        ({"a": 1}, "{len 1}"),
+        ({1}, "{len 1}"),
+        (5, "<int: TypeError>"),
+    ],
 )
 def test_a_length_is_shown_for_what_has_one(argument: Any, text: str) -> None:
     """Lists of thousands have no place in a log line."""

@@ -26,7 +26,7 @@ from shadows.errors import ConfigurationError, PayloadError, PayloadTooLarge, Re
 
 DEFAULT_MAXIMUM_BYTES = 1 << 20
 # What msgpack raises for values that are none of its own, in damaged data, and for those nested too deep.
-UNPACKABLE = (TypeError, ValueError, RecursionError)
+UNPACKABLE = (TypeError, ValueError, OverflowError, RecursionError)
 DAMAGED = (DecodeError, ValidationError, ValueError, TypeError, RecursionError)
 
 _encode = Encoder().encode
@@ -119,18 +119,15 @@ class Codec:
         PayloadError if they can't be had from this payload.
         """
         if self._unsigned and payload[:2] == self._header:
-            try:
-                call: tuple[tuple[Any, ...], dict[str, Any]] = unpack_call(payload[2:])
-            except DAMAGED as error:
-                raise refusals.damaged("call", function_name, error) from error
+            body = payload[2:]
         else:
             body, pickled = self._open(payload, "call", key, function_name)
             if pickled:
                 return pickles.load_call(body, f"The call of {function_name}()")
-            try:
-                call = unpack_call(body)
-            except DAMAGED as error:
-                raise refusals.damaged("call", function_name, error) from error
+        try:
+            call: tuple[tuple[Any, ...], dict[str, Any]] = unpack_call(body)
+        except DAMAGED as error:
+            raise refusals.damaged("call", function_name, error) from error
         if signature is None:
             return call
         args, kwargs = call

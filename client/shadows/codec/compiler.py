@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal, TypeAliasType, Union, get_args, get_
 from msgspec import UnsetType
 
 from shadows.codec.containers import MappingPlan, SequencePlan, TuplePlan, TypedDictPlan
-from shadows.codec.hints import Scope, Unresolved, class_hints
+from shadows.codec.hints import Scope, Unresolved, class_hints, logger
 from shadows.codec.plans import BOOL, BYTES, FLOAT, INT, LOOSE, NONE, STR, OpaquePlan, Plan
 from shadows.codec.record_fields import record_plan
-from shadows.codec.records import PydanticPlan
 from shadows.codec.scalars import LiteralPlan, subclass_plan, text_plan
 from shadows.codec.unions import UnionPlan
+from shadows.codec.validation import constrained, pydantic_plan
 
 DIRECT: dict[Any, Plan] = {
     inspect.Parameter.empty: LOOSE,
@@ -43,7 +43,18 @@ ABSTRACT: dict[Any, tuple[type, ...]] = {
     abc.Set: (set, frozenset),
     abc.MutableSet: (set,),
 }
-WRAPPERS = frozenset({"Required", "NotRequired", "ReadOnly", "Final", "ClassVar", "InitVar"})
+WRAPPERS = frozenset({"Unpack", "Required", "NotRequired", "ReadOnly", "Final", "ClassVar", "InitVar"})
+
+
+def compiled(annotation: Any, scope: Scope, place: str) -> Plan:
+    """The plan for the annotation of one parameter, or of the result."""
+    try:
+        return Compiler().plan(annotation, scope, place)
+    except RecursionError:
+        logger.warning(
+            "The annotation %r of %s %s has no end, and counts as absent.", annotation, scope.owner, place
+        )
+        return LOOSE
 
 
 class LazyPlan(Plan):
@@ -76,6 +87,8 @@ class Compiler:
             direct = None
         if direct is not None:
             return direct
+        if getattr(annotation, "__unpacked__", False) is True:
+            return LOOSE  # `*args: *tuple[int, str]` says nothing about each of them
         if isinstance(annotation, TypeAliasType):
             return self._alias(annotation, (), scope, place)
         if hasattr(annotation, "__supertype__"):
@@ -89,7 +102,9 @@ class Compiler:
 
     def _parametrized(self, annotation: Any, origin: Any, scope: Scope, place: str) -> Plan:
         arguments = get_args(annotation)
-        if origin is Annotated or getattr(origin, "__name__", getattr(origin, "_name", "")) in WRAPPERS:
+        if origin is Annotated:
+            return constrained(self.plan(arguments[0], scope, place), annotation)
+        if getattr(origin, "__name__", getattr(origin, "_name", "")) in WRAPPERS:
             return self.plan(arguments[0], scope, place)
         if origin is Union or origin is types.UnionType:
             return self._union(arguments, scope, place)
@@ -166,7 +181,7 @@ class Compiler:
             return _typed_dict(kind, {name: field_plan(name, Any) for name in hints}, hints)
         pydantic = sys.modules.get("pydantic")
         if pydantic is not None and hasattr(kind, "__get_pydantic_core_schema__"):
-            return PydanticPlan(kind, pydantic)
+            return pydantic_plan(kind, pydantic)
         return record_plan(kind, field_plan) or subclass_plan(kind) or OpaquePlan(kind)
 
     def _once(self, key: Any, build: typing.Callable[[], Plan]) -> Plan:

@@ -36,19 +36,27 @@ def dump(error: BaseException, maximum_bytes: int) -> bytes:
     """The exception as msgpack, within `maximum_bytes`; whatever can't travel is left out, never an error."""
     kind = type(error)
     longest = min(LONGEST_TEXT, max(maximum_bytes // 16, SHORTEST_TEXT))
-    notes = getattr(error, "__notes__", None)
     failure = Failure(
         type=(_text(kind.__module__, longest), _text(kind.__qualname__, longest)),
         message=_text(error, longest),
         traceback=_traceback(error, longest),
-        notes=[_text(note, longest // 4) for note in notes[:MOST_NOTES]] if isinstance(notes, list) else [],
     )
     essentials = _packed(failure)
+    try:
+        _complete(failure, error, longest // 4)
+        full = _packed(failure)
+    except Exception:  # an exception may override all that is asked of it here
+        return essentials
+    return full if len(full) <= maximum_bytes else essentials
+
+
+def _complete(failure: Failure, error: BaseException, longest: int) -> None:
+    notes = getattr(error, "__notes__", None)
+    if isinstance(notes, list):
+        failure.notes = [_text(note, longest) for note in notes[:MOST_NOTES]]
     args, state = _parts(error)
     failure.args = args if _travels(args) else UNSET
     failure.state = {name: value for name, value in state.items() if _travels(value)}
-    full = _packed(failure)
-    return full if len(full) <= maximum_bytes else essentials
 
 
 def _packed(failure: Failure) -> bytes:
@@ -58,14 +66,13 @@ def _packed(failure: Failure) -> bytes:
 
 def _parts(error: BaseException) -> tuple[list[Any], dict[str, Any]]:
     """What makes the exception again, as pickle sees it: an OSError's `args` lack its file, for one."""
+    parts = list(error.args), dict(vars(error))
     try:
-        maker, args, *rest = error.__reduce__()
-        state = rest[0] if rest else {}
-        if maker is not type(error):
-            raise TypeError(maker)
-        parts = list(args), dict(state)
+        reduced: str | tuple[Any, ...] = error.__reduce__()
     except Exception:  # whatever a `__reduce__` of the user's does
-        parts = list(error.args), dict(vars(error))
+        reduced = ""
+    if isinstance(reduced, tuple) and reduced[0] is type(error):
+        parts = list(reduced[1]), dict(reduced[2] if len(reduced) > 2 else {})
     parts[1].pop("__notes__", None)
     return parts
 

@@ -4,8 +4,8 @@ from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
 
-# `==` is too coarse for these: NaN, -0.0, 1.0 and 1.00, offsets and folds.
-BY_REPR = frozenset({float, complex, Decimal, datetime, time})
+# `==` is too coarse for these: NaN, -0.0, 1.0 and 1.00.
+BY_REPR = frozenset({float, complex, Decimal})
 ATOMS = frozenset({type(None), bool, int, str, bytes})
 
 
@@ -18,6 +18,9 @@ def identical(one: Any, other: Any) -> bool:
         return bool(one == other)
     if kind in BY_REPR:
         return repr(one) == repr(other)
+    if kind is datetime or kind is time:
+        # The offset counts and not the class of the zone: pydantic, for one, reads zones of its own.
+        return bool(one.isoformat() == other.isoformat() and one.fold == other.fold)
     if kind in (list, tuple):
         return len(one) == len(other) and all(map(identical, one, other))
     if issubclass(kind, dict):

@@ -7,13 +7,11 @@ import sys
 from typing import Any
 
 
-def imported_class(module_name: object, qualified_name: object) -> type | None:
+def imported_class(module_name: str, qualified_name: str) -> type | None:
     """The class, if its module is imported.
 
     Goes by the modules' dictionaries: a lazy `__getattr__` may import.
     """
-    if not isinstance(module_name, str) or not isinstance(qualified_name, str):
-        return None
     found: Any = sys.modules.get(module_name)
     for part in qualified_name.split("."):
         found = getattr(found, "__dict__", {}).get(part)

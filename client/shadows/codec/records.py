@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from shadows.codec.identical import field_names, identical
+from shadows.codec.identical import identical
 from shadows.codec.plans import Mismatch, Plan, type_name
 
 
@@ -90,55 +90,3 @@ class RecordPlan(Plan):
         for name, item in late.items():
             object.__setattr__(record, name, item)
         return record
-
-
-class PydanticPlan(Plan):
-    """Classes with a pydantic schema, carried as the JSON that pydantic itself writes and validates.
-
-    Serializers and validators are the user's and need not be each other's inverse, so each value is proven.
-    """
-
-    scalar = True
-
-    def __init__(self, kind: type, pydantic: Any) -> None:
-        self.kind = kind
-        self.name = type_name(kind)
-        self.adapter = pydantic.TypeAdapter(kind)
-
-    @property
-    def tag(self) -> str:
-        return self.kind.__qualname__
-
-    def dump(self, value: Any) -> Any:
-        if type(value) is not self.kind:
-            raise Mismatch(value, self.name, changed=isinstance(value, self.kind))
-        # Without what was never set first: a model that came from a PATCH must still know what was set.
-        for leave_out_unset in (True, False):
-            try:
-                wire = self.adapter.dump_json(
-                    value, by_alias=True, round_trip=True, exclude_unset=leave_out_unset, warnings=False
-                ).decode()
-                if self._unchanged(value, self.load(wire)):
-                    return wire
-            except Exception:
-                continue
-        raise Mismatch(value, f"a {self.name} that pydantic reads back as it was written", changed=True)
-
-    def _unchanged(self, value: Any, back: Any) -> bool:
-        fields = field_names(self.kind)
-        if fields is None:
-            return identical(value, back)
-        return all(identical(getattr(value, name), getattr(back, name)) for name in fields) and bool(
-            value == back
-        )
-
-    def load(self, wire: Any) -> Any:
-        if type(wire) not in (str, dict):
-            raise Mismatch(wire, self.name)
-        try:
-            # A map comes from a caller that knew only the task's name and passed builtin values.
-            return (
-                self.adapter.validate_json(wire) if type(wire) is str else self.adapter.validate_python(wire)
-            )
-        except Exception as error:
-            raise Mismatch(wire, f"{self.name} ({error})") from None

@@ -61,7 +61,8 @@ def stale(kind: str, function_name: str, name: str, mismatch: Mismatch) -> str:
     where = f"the argument {name}{mismatch.path}" if name else f"the value{mismatch.path}"
     return (
         f"A stored {kind} of {function_name}() does not fit its annotation: {where} is stored as "
-        f"{type_name(type(mismatch.value))}, expected {mismatch.expected}. It was stored by another version of the "
+        f"{type_name(type(mismatch.value))}, expected {mismatch.expected}. It was stored by another version "
+        f"of the "
         f"task, or by a process that knew only its name: correct one of the two, and retry it."
     )
 

@@ -61,11 +61,21 @@ class TextPlan(Plan):
 
 
 class ProvenPlan(TextPlan):
-    """As TextPlan, where only a try tells whether the instance comes back: users' classes, zones from files."""
+    """As TextPlan, where only a try tells whether the instance comes back: users' classes, zones from files.
+
+    With `plain_only`, an instance with attributes is refused: they would be lost.
+    """
+
+    def __init__(
+        self, kind: type, write: Callable[[Any], Any], read: Callable[[Any], Any], plain_only: bool = False
+    ) -> None:
+        super().__init__(kind, write, read)
+        self.plain_only = plain_only
 
     def dump(self, value: Any) -> Any:
         wire = super().dump(value)
-        if getattr(value, "__dict__", None) or not identical(self.load(wire), value):
+        extra = self.plain_only and getattr(value, "__dict__", None)
+        if extra or not identical(self.load(wire), value):
             raise Mismatch(value, f"a {self.name} that is nothing beside its value", changed=True)
         return wire
 
@@ -143,7 +153,7 @@ def write_time(value: datetime | time) -> str:
     """ISO 8601 with the offset, and, where there are any, the zone's key in brackets and the fold."""
     text = value.isoformat()
     key = getattr(value.tzinfo, "key", None)
-    zone = f"[{key}]" if isinstance(key, str) and type(value.tzinfo).__module__ == "zoneinfo" else ""
+    zone = "" if isinstance(key, str) and type(value.tzinfo).__module__ == "zoneinfo" else ""
     return f"{text}{zone}{'~' if value.fold else ''}"
 
 
@@ -196,7 +206,7 @@ def subclass_plan(kind: type) -> Plan | None:
     """The plan for a subclass of str, int or float, if `kind` is one."""
     for parent, write in ((str, str.__str__), (int, int.__int__), (float, float.__float__)):
         if issubclass(kind, parent):
-            return ProvenPlan(kind, write, kind)
+            return ProvenPlan(kind, write, kind, plain_only=True)
     return None
 
 

@@ -6,15 +6,16 @@ Its parameters, their plans, and the shapes of calls it takes.
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack, get_origin
 
 from uncalled_for import Dependency
 from uncalled_for.base import Provider
 
 from shadows.annotations import Logged
-from shadows.codec.compiler import Compiler
+from shadows.codec.compiler import compiled
+from shadows.codec.containers import TypedDictPlan
 from shadows.codec.hints import Scope, function_scope, metadata
-from shadows.codec.plans import Plan
+from shadows.codec.plans import LOOSE, Plan
 from shadows.errors import ArgumentsError
 
 # A `*args` or `**kwargs` task may be called in endless shapes; beyond these, a shape is worked out at each
@@ -93,7 +94,7 @@ class TaskSignature:
     @cached_property
     def result_plan(self) -> Plan:
         """How the function's results travel."""
-        return Compiler().plan(self._signature.return_annotation, self._scope, "result")
+        return compiled(self._signature.return_annotation, self._scope, "result")
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
         """The arguments by parameter, without defaults.
@@ -137,18 +138,27 @@ class TaskSignature:
         rest = next((name for name, parameter in parameters.items() if parameter.kind is VARIADIC[0]), "")
         positional += [rest] * (count - len(positional))
         extra = next((name for name, parameter in parameters.items() if parameter.kind is VARIADIC[1]), "")
-        keyword = [name if parameters.get(name) and self._by_keyword(name) else extra for name in names]
+        keyword = [
+            self._plan(name) if self._by_keyword(name) else self._extra_plan(extra, name) for name in names
+        ]
         named = count - positional.count(rest)
         labels = [*positional[:named], *(f"{rest}[{index}]" for index in range(count - named))]
-        return Shape((*labels, *names), tuple(map(self._plan, positional)), tuple(map(self._plan, keyword)))
+        return Shape((*labels, *names), tuple(map(self._plan, positional)), tuple(keyword))
 
     def _by_keyword(self, name: str) -> bool:
-        return self._signature.parameters[name].kind in KEYWORD
+        parameter = self._signature.parameters.get(name)
+        return parameter is not None and parameter.kind in KEYWORD
+
+    def _extra_plan(self, parameter: str, name: str) -> Plan:
+        plan = self._plan(parameter)
+        if get_origin(self._hints[parameter]) is Unpack and isinstance(plan, TypedDictPlan):
+            return plan.fields.get(name, LOOSE)
+        return plan
 
     def _plan(self, name: str) -> Plan:
         plan = self._plans.get(name)
         if plan is None:
-            plan = self._plans[name] = Compiler().plan(self._hints[name], self._scope, f"parameter {name}")
+            plan = self._plans[name] = compiled(self._hints[name], self._scope, f"parameter {name}")
         return plan
 
 

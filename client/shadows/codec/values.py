@@ -56,11 +56,13 @@ def load(wire: Any) -> Any:
     raise ValueError(f"the tag {tag!r} is unknown")
 
 
-def _member(module: str, qualified_name: str, name: str | None, plain: Any) -> Any:
+def _member(module: Any, qualified_name: Any, name: Any, plain: Any) -> Any:
+    if type(module) is not str or type(qualified_name) is not str:
+        raise ValueError(f"{module!r}, {qualified_name!r} name no enumeration")
     kind = imported_class(module, qualified_name)
     if kind is None or not issubclass(kind, Enum):
         return plain
-    if name is not None and name in kind.__members__:
+    if type(name) is str and name in kind.__members__:
         return kind[name]
     try:
         return kind(plain)  # a union of flags has no name, and a member may have been renamed

@@ -33,7 +33,7 @@ else
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   redis.call('HDEL', record, 'p', 'w', 'at')
   redis.call('HSET', record, 's', 'cancelled', 'r', reason,
-    'o', table.concat({ 'cancelled', submission, 0, now, 0, '' }, ' '))
+    'o', table.concat({ 'cancelled', submission, 0, -1, now, '' }, ' '))
   redis.call('PEXPIRE', record, ttl)
 end
 redis.call('PUBLISH', prefix .. 'state:' .. key, submission .. ' x')

@@ -18,7 +18,7 @@ local function finish(key, generation)
   local submission = seen[2] or seen[1]
   redis.call('HDEL', record, 'p', 'w', 'at')
   redis.call('HSET', record, 's', 'cancelled', 'r', 'cleared',
-    'o', table.concat({ 'cancelled', submission, 0, now, 0, '' }, ' '))
+    'o', table.concat({ 'cancelled', submission, 0, -1, now, '' }, ' '))
   redis.call('PEXPIRE', record, ttl)
   redis.call('PUBLISH', prefix .. 'state:' .. key, submission .. ' x')
 end

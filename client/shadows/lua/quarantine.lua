@@ -24,7 +24,7 @@ local seen = redis.pcall('HMGET', record, 'g', 'n')
 if seen[1] == generation then
   local submission = seen[2] or seen[1]
   redis.call('HSET', record, 's', 'quarantined', 'r', cause,
-    'o', table.concat({ 'quarantined', submission, 0, now, 0, consumer }, ' '))
+    'o', table.concat({ 'quarantined', submission, 0, -1, now, consumer }, ' '))
   redis.call('PEXPIRE', record, math.max(ttl, 60000))
   redis.call('PUBLISH', prefix .. 'state:' .. key, submission .. ' q')
 end

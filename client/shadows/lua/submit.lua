@@ -5,25 +5,28 @@
 local stream, schedule, counter = KEYS[1], KEYS[2], KEYS[3]
 local strikes, replies, records = KEYS[4], KEYS[5], 5
 local prefix, sequence, known_strikes = ARGV[1], ARGV[2], ARGV[3]
-local FIRST, FIELDS = 4, 5
+local FIRST, FIELDS = 4, 3
 
-local answered = redis.call('GET', replies)
+local call, pcall, sub, format = redis.call, redis.pcall, string.sub, string.format
+local key_at = #prefix + 6
+
+local answered = call('GET', replies)
 if answered then
   local last = cmsgpack.unpack(answered)
   if last[1] == sequence then return last[2] end
 end
-if (redis.call('HGET', strikes, 'version') or '0') ~= known_strikes then return 'strikes' end
+if (call('HGET', strikes, 'version') or '0') ~= known_strikes then return 'strikes' end
 
-local time = redis.call('TIME')
+local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local earliest
 
 -- The counter follows the clock, so that it rises even over a flush; where only it was lost, the
 -- stream still tells how far it had come.
 local function last_generation()
-  local last = redis.call('GET', counter)
-  if not last and redis.call('EXISTS', stream) == 1 then
-    local info = redis.call('XINFO', 'STREAM', stream)
+  local last = call('GET', counter)
+  if not last and call('EXISTS', stream) == 1 then
+    local info = call('XINFO', 'STREAM', stream)
     for i = 1, #info, 2 do
       if info[i] == 'last-generated-id' then last = string.match(info[i + 1], '^%d+') end
     end
@@ -34,17 +37,16 @@ local generation = last_generation()
 
 -- Busy is derived from where the execution is, so that a lost entry can't leave its key locked.
 local function find(record, key)
-  local state = redis.pcall('HGET', record, 's')
-  if not state then return nil end
+  local state = pcall('HGET', record, 's')
   if type(state) == 'table' then return nil, state.err end
-  local seen = redis.call('HMGET', record, 'g', 'at', 'n')
+  local seen = call('HMGET', record, 'g', 'at', 'n')
   local found = { state = state, generation = seen[1], stream = prefix .. (seen[2] or 'stream'),
     submission = seen[3] or seen[1] }
   if state == 'scheduled' then
-    found.busy = redis.call('ZSCORE', schedule, key)
+    found.busy = call('ZSCORE', schedule, key)
   elseif state == 'queued' and seen[1] then
     local id = seen[1] .. '-0'
-    found.busy = #redis.call('XRANGE', found.stream, id, id) > 0
+    found.busy = #call('XRANGE', found.stream, id, id) > 0
   end
   return found
 end
@@ -52,56 +54,67 @@ end
 -- A running predecessor runs on, but finds its entry gone when it settles: its end does not count.
 local function unplace(record, key, found)
   if found.state == 'scheduled' then
-    redis.call('ZREM', schedule, key)
+    call('ZREM', schedule, key)
   else
-    redis.pcall('XACK', found.stream, 'workers', found.generation .. '-0')
-    redis.call('XDEL', found.stream, found.generation .. '-0')
+    pcall('XACK', found.stream, 'workers', found.generation .. '-0')
+    call('XDEL', found.stream, found.generation .. '-0')
   end
-  local outcome = table.concat({ 'cancelled', found.submission, 0, now, 0, '' }, ' ')
-  redis.call('HSET', record, 'o', outcome, 'r', 'replaced')
-  redis.call('PUBLISH', prefix .. 'state:' .. key, found.submission .. ' x')
+  local outcome = table.concat({ 'cancelled', found.submission, 0, -1, now, '' }, ' ')
+  call('HSET', record, 'o', outcome, 'r', 'replaced')
+  call('PUBLISH', prefix .. 'state:' .. key, found.submission .. ' x')
 end
 
-local function place(record, key, name, payload, mode, due)
+local function free(record, key, mode)
   local found, failure = find(record, key)
   if failure then return '!' .. failure end
-  if found then
-    if found.busy and mode == 'a' then return '=' .. found.submission end
-    if found.busy then unplace(record, key, found) end
-    redis.call('PERSIST', record)
-    redis.call('HDEL', record, 'p', 'w', 'at', 'n', 'a', 'd', 'l', 'pc', 'pt', 'pm')
+  if found.busy and mode == 'a' then return '=' .. found.submission end
+  if found.busy then unplace(record, key, found) end
+  call('PERSIST', record)
+  call('HDEL', record, 'p', 'w', 'at', 'n', 'a', 'd', 'l', 'pc', 'pt', 'pm')
+end
+
+local function plan(record, key, placed, name, payload, due)
+  local at = tonumber(due)
+  if sub(due, 1, 1) == '+' then at = now + at end
+  if at <= now then return nil end
+  call('HSET', record, 'g', placed, 's', 'scheduled', 'f', name, 'w', at, 'p', payload)
+  call('ZADD', schedule, at, key)
+  if not earliest or at < earliest then earliest = at end
+  return 's' .. placed
+end
+
+-- Most submissions are new keys, due now: two reads and two writes, and nothing else on their way.
+local function place(record, name, payload, mode)
+  local key = sub(record, key_at)
+  local state = pcall('HGET', record, 's')
+  if state then
+    local refusal = free(record, key, sub(mode, 1, 1))
+    if refusal then return refusal end
   end
   generation = generation + 1
-  local placed = string.format('%.0f', generation)
-  local at
-  if due ~= '' then
-    at = tonumber(due)
-    if string.sub(due, 1, 1) == '+' then at = now + at end
+  local placed = format('%.0f', generation)
+  if #mode > 1 then
+    local planned = plan(record, key, placed, name, payload, sub(mode, 2))
+    if planned then return planned end
   end
-  if at and at > now then
-    redis.call('HSET', record, 'g', placed, 's', 'scheduled', 'f', name, 'w', at, 'p', payload)
-    redis.call('ZADD', schedule, at, key)
-    if not earliest or at < earliest then earliest = at end
-    return 's' .. placed
-  end
-  redis.call('HSET', record, 'g', placed, 's', 'queued', 'f', name)
-  local added = redis.pcall('XADD', stream, placed .. '-0', 'k', key, 'f', name, 'p', payload)
+  call('HSET', record, 'g', placed, 's', 'queued', 'f', name)
+  local added = pcall('XADD', stream, placed .. '-0', 'k', key, 'f', name, 'p', payload)
   if type(added) == 'table' then
-    redis.call('DEL', record)
+    call('DEL', record)
     return '!' .. added.err
   end
   return 'q' .. placed
 end
 
-local out = {}
+local out, n = {}, 0
 for i = FIRST, #ARGV, FIELDS do
-  local n = #out + 1
-  out[n] = place(KEYS[records + n], ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+  n = n + 1
+  out[n] = place(KEYS[records + n], ARGV[i], ARGV[i + 1], ARGV[i + 2])
 end
-redis.call('SET', counter, string.format('%.0f', generation))
-redis.call('SET', replies, cmsgpack.pack({ sequence, out }), 'PX', 60000)
+call('SET', counter, string.format('%.0f', generation))
+call('SET', replies, cmsgpack.pack({ sequence, out }), 'PX', 60000)
 if earliest then
-  local first = redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')
-  if tonumber(first[2]) == earliest then redis.call('PUBLISH', prefix .. 'signal', 'schedule ' .. first[2]) end
+  local first = call('ZRANGE', schedule, 0, 0, 'WITHSCORES')
+  if tonumber(first[2]) == earliest then call('PUBLISH', prefix .. 'signal', 'schedule ' .. first[2]) end
 end
 return out

@@ -41,7 +41,7 @@ local function condemn(place, id, fields, record, submission, deaths, losses)
   redis.call('XADD', quarantine, '*', 'v', 'running', 'c', cause, unpack(fields))
   remove(place, id)
   redis.call('HSET', record, 's', 'quarantined', 'r', cause,
-    'o', table.concat({ 'quarantined', submission, 0, now, 0, consumer }, ' '))
+    'o', table.concat({ 'quarantined', submission, 0, -1, now, consumer }, ' '))
   redis.call('PEXPIRE', record, math.max(ttl, 60000))
   redis.call('PUBLISH', prefix .. 'state:' .. string.match(record, 'task:(.*)$'), submission .. ' q')
 end
