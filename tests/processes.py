@@ -61,12 +61,8 @@ class Process:
 
     def wait_for(self, line: str, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until it has printed this line; if it ends without, that fails at once."""
-        wait_for(
-            lambda: line in self.lines or self.process.poll() is not None, f"{line!r} is printed", seconds
-        )
-        assert line in self.lines, (
-            f"ended with {self.process.returncode} before it printed {line!r}:\n{self.output}"
-        )
+        wait_for(lambda: line in self.lines or self.process.poll() is not None, f"{line!r} is printed", seconds)
+        assert line in self.lines, f"ended with {self.process.returncode} before it printed {line!r}:\n{self.output}"
 
     def kill(self) -> None:
         """`kill -9`, and wait until the kernel has let go of everything that it held."""

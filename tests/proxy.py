@@ -100,9 +100,7 @@ class Proxy:
         """Hold each batch of replies for this long, from now on."""
         self.delay_seconds = seconds
 
-    def lose_replies(
-        self, *names: str, count: int = 1, skip: int = 0, where: Predicate | None = None
-    ) -> LostReplies:
+    def lose_replies(self, *names: str, count: int = 1, skip: int = 0, where: Predicate | None = None) -> LostReplies:
         """Lose the replies of the next `count` such commands after they ran; the first `skip` are spared."""
         order = LostReplies(where or named(*names), count, skip)
         self.lost.append(order)

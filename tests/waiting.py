@@ -11,9 +11,7 @@ PATIENCE_SECONDS = 10.0
 PAUSE_SECONDS = 0.002
 
 
-async def wait_until[T](
-    condition: Callable[[], T | Awaitable[T]], name: str, seconds: float = PATIENCE_SECONDS
-) -> T:
+async def wait_until[T](condition: Callable[[], T | Awaitable[T]], name: str, seconds: float = PATIENCE_SECONDS) -> T:
     """Look again until the condition, a plain or an async function, holds; what it returned then."""
     deadline = time.monotonic() + seconds
     while True:

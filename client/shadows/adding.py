@@ -3,7 +3,9 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
 from itertools import islice
+from logging import getLogger
 from typing import Any
 
 from .codec.codec import Codec
@@ -16,9 +18,12 @@ from .strikelist import StrikeList
 from .submissions import MOST_BYTES, StaleStrikes, Submission, Submissions
 from .times import When, absolute, due_text
 
+logger = getLogger("shadows")
+
 # How many calls are encoded at a stretch: long enough to be worth a turn of the loop, short enough that a reply
 # does not wait for it.
 SLICE = 50
+MOST_CLOCK_APART_SECONDS = 1.0
 
 type Prepared = tuple[Execution, Submission]
 
@@ -41,6 +46,7 @@ class Adder:
         self._strikelist = strikelist
         self._submissions = submissions
         self._record_prefix = record_prefix
+        self._warned_clock = False
 
     def prepare(
         self, function: Callable[..., Any] | str, when: When, key: str | None, mode: str
@@ -91,15 +97,24 @@ class Adder:
         execution = Execution(self._shadow, task.function if task is not None else None, name, args, kwargs, key)
         if due:
             execution.when = absolute(when)
+            if self._submissions.server.clock_apart > MOST_CLOCK_APART_SECONDS and isinstance(when, datetime):
+                self._warn_clock()
         return execution, (self._record_prefix + key, name, payload, mode + due)
+
+    def _warn_clock(self) -> None:
+        if not self._warned_clock:
+            self._warned_clock = True
+            logger.warning(
+                "This host's clock and Redis's are %.1f s apart; an absolute `when` is taken as true UTC and compared "
+                "with Redis's clock. Set this host's clock, or pass a timedelta.",
+                self._submissions.server.clock_apart,
+            )
 
     async def _load_strikes(self) -> None:
         self._submissions.strikes = await self._strikelist.load()
 
     def _is_struck(self, execution: Execution) -> bool:
-        struck = self._strikelist.struck(
-            execution.function, execution.function_name, execution.args, execution.kwargs
-        )
+        struck = self._strikelist.struck(execution.function, execution.function_name, execution.args, execution.kwargs)
         if struck is None:
             return False
         execution.disposition = Disposition.STRUCK
@@ -181,8 +196,8 @@ def answered(execution: Execution, reply: bytes) -> None:
     if verdict == b"!":
         execution.disposition = Disposition.FAILED
         execution.schedule_exception = ShadowsError(
-            f"Redis did not take {execution.function_name} with key {execution.key!r}: {reply[1:].decode()}. Nothing was "
-            "written for it; look at what else uses this key of Redis."
+            f"Redis did not take {execution.function_name} with key {execution.key!r}: {reply[1:].decode()}. Nothing "
+            "was written for it; look at what else uses this key of Redis."
         )
         return
     execution.submission = execution.fence = int(reply[1:])

@@ -50,6 +50,5 @@ def shortened(text: str, longest: int = LONGEST_ARGUMENT) -> str:
 def format_arguments(arguments: Iterable[tuple[str, Any]], logged: Mapping[str, Logged]) -> str:
     """The arguments of a call for a log line: logged ones by value, all others as `name=...`."""
     return ", ".join(
-        f"{name}={logged[name].format(argument)}" if name in logged else f"{name}=..."
-        for name, argument in arguments
+        f"{name}={logged[name].format(argument)}" if name in logged else f"{name}=..." for name, argument in arguments
     )

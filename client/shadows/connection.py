@@ -8,7 +8,7 @@ import asyncio
 import math
 import os
 from collections.abc import Sequence
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Any
 
 import hiredis
@@ -47,6 +47,8 @@ class Server:
         self._address = checked(url)
         self._credential_provider = credential_provider
         self._embedded: EmbeddedServer | None = None
+        # How many seconds this host's clock and Redis's were apart when the first connection was made.
+        self.clock_apart = 0.0
         self._checked = False
         self._opening = asyncio.Lock()
 
@@ -78,8 +80,8 @@ class Server:
                 pool = ConnectionPool.from_url(
                     await self.address(), client_name=f"shadows:{role}", socket_timeout=None, **await self.options()
                 )
-                connection = pool.make_connection()
-                await connection.connect()
+                connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
+                await connection.connect()  # type: ignore[no-untyped-call]
                 if not self._checked:
                     await self._check_version(connection)
         except (RedisError, OSError, TimeoutError) as error:
@@ -100,13 +102,15 @@ class Server:
                 f"The server at {self.shown_url} is Redis {version}; shadows needs 6.2 or newer (or Valkey). "
                 "Upgrade the server, or point SHADOWS_URL at another one."
             )
+        server_time = int(info.partition("server_time_usec:")[2].partition("\r\n")[0] or time_ns() // 1000)
+        self.clock_apart = abs(time_ns() / 1e9 - server_time / 1e6)
         self._checked = True
 
     def unreachable(self, error: BaseException) -> ConnectionFailed:
         """The error for a call that did not come through."""
         what = str(error) or type(error).__name__
         return ConnectionFailed(
-            f"Redis at {self.shown_url} could not be reached within {CALL_SECONDS:g} s: {what} "
+            f"Redis at {self.shown_url} could not be reached within {CALL_SECONDS:g} s: {what.rstrip('.')}. "
             "Check that the server runs and that the URL (SHADOWS_URL) is right."
         )
 
@@ -144,24 +148,33 @@ class Link:
         Raises ConnectionFailed when the reply did not come within `seconds` (the command may have run
         or not), ServerRefused when the server takes no writes now, ResponseError for a wrong command.
         """
-        async with self._lock:
-            connection = await self._open()
-            try:
-                async with asyncio.timeout(seconds):
-                    await connection.send_packed_command(hiredis.pack_command(command), check_health=False)  # type: ignore[arg-type] # its stub knows str only
-                    return await connection.read_response(timeout=math.inf)
-            except (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError) as error:
-                await self._drop()
-                if refusal := refused(error):
-                    raise ServerRefused(self._refusal(refusal)) from error
-                raise self.server.unreachable(error) from error
-            except ResponseError as error:
-                if refusal := refused(error):
-                    raise ServerRefused(self._refusal(refusal)) from error
-                raise
-            except BaseException:
-                await self._drop()
-                raise
+        try:
+            # The time includes the waiting for other calls, so that a dead server holds nobody up twice.
+            async with asyncio.timeout(seconds), self._lock:
+                return await self._exchange(command)
+        except (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError) as error:
+            if refusal := refused(error):
+                raise ServerRefused(self._refusal(refusal)) from error
+            if isinstance(error, ConnectionFailed):
+                raise  # opening the connection has said it already
+            raise self.server.unreachable(error) from error
+        except ResponseError as error:
+            if refusal := refused(error):
+                raise ServerRefused(self._refusal(refusal)) from error
+            raise
+
+    async def _exchange(self, command: Sequence[Argument]) -> Any:
+        connection = await self._open()
+        try:
+            packed = hiredis.pack_command(command)  # type: ignore[arg-type] # its stub wants a tuple of one
+            await connection.send_packed_command(packed, check_health=False)
+            return await connection.read_response(timeout=math.inf)
+        except ResponseError:
+            raise
+        except BaseException:
+            # Also when the caller is cancelled: the reply that is still to come would answer the next call.
+            await self._drop()
+            raise
 
     async def run(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> Any:
         """Runs a script by its digest; a server that forgot it (restart, SCRIPT FLUSH) is told again."""

@@ -41,9 +41,7 @@ def parse_duration(text: str | timedelta) -> timedelta:
     try:
         return timedelta(microseconds=int(microseconds.to_integral_value()))
     except OverflowError:
-        raise ValueError(
-            f"{text!r} is longer than {timedelta.max.days} days, the longest duration there is."
-        ) from None
+        raise ValueError(f"{text!r} is longer than {timedelta.max.days} days, the longest duration there is.") from None
 
 
 def format_duration(duration: timedelta) -> str:

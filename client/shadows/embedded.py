@@ -65,9 +65,7 @@ def acquire(url: str) -> EmbeddedServer:
     """Become a user of the server that this URL names, and start it if need be. Blocks."""
     directory = directory_of(url)
     if sys.platform == "win32":
-        raise ConfigurationError(
-            f"{url!r} needs a redis-server, and Windows has none. Use a redis:// URL there."
-        )
+        raise ConfigurationError(f"{url!r} needs a redis-server, and Windows has none. Use a redis:// URL there.")
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         server = EmbeddedServer(Files(directory))
@@ -141,6 +139,7 @@ class _Start:
         self.files.claim_for(version_of(program), program)
         self.socket_path = self.files.choose_socket()
         options = {
+            # Its own session, and nobody's child: Ctrl-C at its starter's terminal must not end it for the others.
             "daemonize": "yes",
             "port": "0",
             "unixsocket": self.socket_path,
@@ -158,7 +157,6 @@ class _Start:
             capture_output=True,
             text=True,
             check=False,
-            start_new_session=False,
             pass_fds=[lock],
             umask=0o077,
         )

@@ -43,7 +43,6 @@ class Files:
             path = _short_path(hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:16] + ".sock")
         # The note comes first: whoever finds this server must find its socket, even if we die here.
         _write(self.socket, str(path))
-        path.unlink(missing_ok=True)
         return str(path)
 
     def claim_for(self, server: ServerVersion, program: Path) -> None:
@@ -101,5 +100,6 @@ def _is_private(folder: Path) -> bool:
 
 def _write(path: Path, text: str) -> None:
     beside = path.with_name(path.name + ".new")
+    beside.touch(mode=0o600)
     beside.write_text(text)
     beside.replace(path)

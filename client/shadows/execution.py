@@ -99,7 +99,12 @@ class Execution:
         """Reads the present state from Redis. Raises ConnectionFailed when it can't be reached within 5 s."""
         await self.shadow.refresh(self)
 
-    async def get_result(self, *, timeout: timedelta | float | None = None, deadline: datetime | None = None) -> Any:
+    async def get_result(
+        self,
+        *,
+        timeout: timedelta | float | None = None,
+        deadline: datetime | None = None,  # noqa: ASYNC109 # public
+    ) -> Any:
         """Waits for the end of this submission, through its retries, and returns what the task returned.
 
         `timeout` is a duration (a bare number is in seconds), `deadline` an aware moment; without either it waits

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
@@ -140,10 +141,9 @@ class Records:
         args: tuple[Any, ...] = ()
         kwargs: dict[str, Any] = {}
         if payload is not None:
-            try:
+            # What can't be read is shown without its arguments; a worker will say why.
+            with suppress(PayloadError):
                 args, kwargs = self._codec.decode_call(task.signature if task else None, name, key, payload)
-            except PayloadError:
-                pass  # what can't be read is shown without its arguments; a worker will say why
         execution = Execution(shadow, task.function if task else None, name, args, kwargs, key)
         execution.submission = record.submission
         apply(record, execution, self._error_text)

@@ -28,7 +28,7 @@ class Task:
         self.name = name
         self.signature = TaskSignature(function, name)
         self.is_async = inspect.iscoroutinefunction(inspect.unwrap(function)) or inspect.iscoroutinefunction(
-            getattr(function, "__call__", None)
+            type(function).__call__ if callable(function) else None
         )
 
 
@@ -159,7 +159,8 @@ def collection(module: ModuleType, member: str) -> Iterable[TaskFunction]:
 def functions_of(module: ModuleType) -> list[TaskFunction]:
     """A module's tasks: the functions in its `__all__`, else its own public `async def` functions."""
     listed = getattr(module, "__all__", None)
-    chosen, skipped = [], []
+    chosen: list[TaskFunction] = []
+    skipped: list[str] = []
     for name in listed if listed is not None else vars(module):
         member = getattr(module, name, None)
         if not inspect.isfunction(member):

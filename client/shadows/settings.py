@@ -3,11 +3,13 @@
 import os
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from .errors import ConfigurationError
 from .urls import DEFAULT_URL
 
 MAXIMUM_PAYLOAD = 1 << 20
+SERIALIZERS: dict[str, Literal["msgpack", "pickle"]] = {"msgpack": "msgpack", "pickle": "pickle"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Settings:
     heartbeat_interval: timedelta
     missed_heartbeats: int
     execution_ttl: timedelta
-    serializer: str
+    serializer: Literal["msgpack", "pickle"]
     secret: bytes | None
     maximum_payload: int
 
@@ -49,13 +51,19 @@ class Settings:
         environment = os.environ
         name = name if name is not None else environment.get("SHADOWS_NAME", "shadows")
         secret = secret if secret is not None else environment.get("SHADOWS_SECRET") or None
+        chosen = serializer or environment.get("SHADOWS_SERIALIZER") or "msgpack"
+        if chosen not in SERIALIZERS:
+            raise ConfigurationError(
+                f"The serializer {chosen!r} is not known; expected 'msgpack' or 'pickle' (which can carry any "
+                "object, and must be able to trust whoever can write to Redis)."
+            )
         settings = cls(
             name,
             url or environment.get("SHADOWS_URL") or DEFAULT_URL,
             heartbeat_interval,
             missed_heartbeats,
             execution_ttl,
-            serializer or environment.get("SHADOWS_SERIALIZER") or "msgpack",
+            SERIALIZERS[chosen],
             secret.encode() if isinstance(secret, str) else secret,
             maximum_payload,
         )
@@ -73,11 +81,6 @@ class Settings:
         if self.missed_heartbeats < 2:
             raise ConfigurationError(
                 f"missed_heartbeats is {self.missed_heartbeats}; expected at least 2, since one late beat is no death."
-            )
-        if self.serializer not in ("msgpack", "pickle"):
-            raise ConfigurationError(
-                f"The serializer {self.serializer!r} is not known; expected 'msgpack' or 'pickle' (which can carry any "
-                "object, and must be able to trust whoever can write to Redis)."
             )
 
 

@@ -11,8 +11,9 @@ from redis.credentials import CredentialProvider
 
 from .adding import Adder
 from .codec.codec import Codec
-from .connection import Link, Server
-from .execution import Execution, ExecutionProgress, TaskCall
+from .connection import Argument, Link, Server
+from .errors import ExecutionCancelled, ResultNotKept
+from .execution import Disposition, Execution, ExecutionProgress, TaskCall
 from .identifiers import fresh_key
 from .keys import Keys
 from .quarantine import Quarantine, QuarantinedEntry
@@ -157,17 +158,13 @@ class Shadow:
     def replace(self, function: Callable[P, Any], when: When, key: str) -> Callable[P, Awaitable[Execution]]: ...
     @overload
     def replace(self, function: str, when: When, key: str) -> Callable[..., Awaitable[Execution]]: ...
-    def replace(
-        self, function: Callable[..., Any] | str, when: When, key: str
-    ) -> Callable[..., Awaitable[Execution]]:
+    def replace(self, function: Callable[..., Any] | str, when: When, key: str) -> Callable[..., Awaitable[Execution]]:
         """Schedules a call whether or not the key exists. A scheduled or queued predecessor goes; a running
         one runs on, but its end, its retry and its next perpetual run no longer count."""
         return self._adder.prepare(function, when, key, "r")
 
     @overload
-    def call(
-        self, function: Callable[P, Any], when: When = None, key: str | None = None
-    ) -> Callable[P, TaskCall]: ...
+    def call(self, function: Callable[P, Any], when: When = None, key: str | None = None) -> Callable[P, TaskCall]: ...
     @overload
     def call(self, function: str, when: When = None, key: str | None = None) -> Callable[..., TaskCall]: ...
     def call(
@@ -194,7 +191,7 @@ class Shadow:
         names = self.keys
         # A call of its own number: resending after a lost reply can't hit a successor of the same key.
         lane = names.reply(fresh_key(), "cancel")
-        arguments = [names.prefix, 1, key, self.settings.ttl_ms, "cancelled"]
+        arguments: list[Argument] = [names.prefix, 1, key, self.settings.ttl_ms, "cancelled"]
         return bool(await self.queries.repeat(CANCEL, [names.record(key), names.schedule, lane], arguments))
 
     async def strike(
@@ -229,11 +226,20 @@ class Shadow:
 
     async def result_of(self, execution: Execution, seconds: float | None) -> Any:
         """Waits for an execution's outcome; `execution.get_result()` is the same."""
+        if execution.disposition is Disposition.STRUCK:
+            raise ExecutionCancelled("struck")
+        if execution.schedule_exception is not None:
+            raise execution.schedule_exception
+        if not self.settings.ttl_ms:
+            raise ResultNotKept(
+                f"Nothing is kept of {execution.function_name} with key {execution.key!r}, because execution_ttl is 0. "
+                "Make the Shadow with an execution_ttl that is longer than you wait."
+            )
         return await self._records.result_of(execution, seconds, self.settings.heartbeat_interval.total_seconds())
 
     async def report_progress(self, execution: Execution, progress: ExecutionProgress) -> None:
         """Writes how far a run is, as long as it is the current one of its key; `Progress` calls this."""
-        total = "" if progress.total is None else progress.total
+        total: int | str = "" if progress.total is None else progress.total
         await self.queries.repeat(
             PROGRESS,
             [self.keys.record(execution.key)],
@@ -270,7 +276,9 @@ class Shadow:
         total, more = 0, 1
         while more:
             removed, more = await self.queries.run(
-                CLEAR, [*names.streams, names.schedule, names.unknown, names.leases], [names.prefix, self.settings.ttl_ms]
+                CLEAR,
+                [*names.streams, names.schedule, names.unknown, names.leases],
+                [names.prefix, self.settings.ttl_ms],
             )
             total += removed
         return total

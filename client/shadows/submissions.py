@@ -39,6 +39,7 @@ class Submissions:
     def __init__(self, link: Link, keys: Keys) -> None:
         self._link = link
         self._keys = keys
+        self.server = link.server
         self._lane = keys.reply(os.urandom(8).hex(), "submit")
         self._heads = [keys.stream, keys.schedule, keys.generation, keys.strikes, self._lane]
         self._sequence = 0

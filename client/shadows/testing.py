@@ -153,9 +153,7 @@ class RedisServer:
             "save": "",
             "appendonly": "yes" if self.persistent else "no",
         }
-        options |= (
-            {"bind": "127.0.0.1"} if self.port else {"unixsocket": self.socket_path, "unixsocketperm": "600"}
-        )
+        options |= {"bind": "127.0.0.1"} if self.port else {"unixsocket": self.socket_path, "unixsocketperm": "600"}
         if version_of(self.program).reads(DEBUG_IS_AN_OPTION):
             options["enable-debug-command"] = "yes"
         return [

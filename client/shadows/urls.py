@@ -44,7 +44,8 @@ def checked(url: str) -> str:
     database = parts.path.strip("/")
     if scheme in ("redis", "rediss") and database and not database.isdigit():
         raise ConfigurationError(
-            f"The URL {redacted(url)!r} names the database {database!r}; expected a number. Write it as redis://host:{port or 6379}/0."
+            f"The URL {redacted(url)!r} names the database {database!r}; expected a number. "
+            f"Write it as redis://host:{port or 6379}/0."
         )
     return urlunsplit(parts._replace(scheme=scheme)) if scheme != "embedded" else url
 
@@ -57,4 +58,6 @@ def redacted(url: str) -> str:
         user = login.partition(":")[0]
         parts = parts._replace(netloc=f"{user}:***@{host}" if ":" in login else f"{login}@{host}")
     query = [(name, "***" if "password" in name else value) for name, value in parse_qsl(parts.query)]
-    return urlunsplit(parts._replace(query=urlencode(query, safe="*/:")))
+    shown = urlunsplit(parts._replace(query=urlencode(query, safe="*/:")))
+    # Python leaves the slashes of an empty host out, and `unix:/path` is nothing that anybody wrote.
+    return shown if "://" in shown or "://" not in url else shown.replace(":", "://", 1)

@@ -97,7 +97,7 @@ async def count_directory(directory: Path, files: list[Path]) -> None:
             took = perf_counter() - began
     show_most_used(total)
     print(
-        f"\n{len(files)} tasks added in {added * 1000:.0f} ms and done in {took:.2f} s, the waiting included.\n"
+        f"\nTasks: {len(files)}, added in {added * 1000:.0f} ms, done in {took:.2f} s with the waiting.\n"
         "The worker has left and the Redis is gone. With Shadow(url='redis://...') and `shadows worker`,\n"
         "the same task runs on any machine."
     )
@@ -109,8 +109,8 @@ def main() -> None:
     directory = Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
     files = sorted(file for file in directory.rglob("*") if file.suffix in (".md", ".txt") and file.is_file())
     if not files:
-        sys.exit(f"{directory} holds no .md or .txt file. Name a directory that does: count_words.py DIRECTORY")
-    print(f"Counting the words of {len(files)} files below {directory}, one task each.\n")
+        sys.exit(f"{directory} holds no .md or .txt file. Name one that does: count_words.py DIRECTORY")
+    print(f"Files below {directory}: {len(files)}, one task each.\n")
     asyncio.run(count_directory(directory, files))
 
 

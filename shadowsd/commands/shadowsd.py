@@ -9,7 +9,5 @@ import click
 @click.version_option(package_name="shadow-task", prog_name="shadowsd")
 def main() -> None:
     """The daemon arrives in the next release; `shadows worker` runs tasks today."""
-    click.echo(
-        "shadowsd: the daemon arrives in the next release; use `shadows worker` to run tasks.", err=True
-    )
+    click.echo("shadowsd: the daemon arrives in the next release; use `shadows worker` to run tasks.", err=True)
     sys.exit(2)

@@ -38,7 +38,7 @@ class Asides:
         if entry.function not in self._told:
             self._told.add(entry.function)
             logger.warning(
-                "The function %r (key %r) is not known to this worker; such entries wait for a worker that knows it. %s",
+                "The function %r (key %r) is not known to this worker; its entries wait for a worker that knows it. %s",
                 entry.function,
                 entry.key,
                 registry.explain_unknown(entry.function),
@@ -101,7 +101,10 @@ class Asides:
         )
         if done:
             logger.error(
-                "%s with key %r can't run and is in the quarantine (see `shadows quarantine ls`): %s", function, key, cause
+                "%s with key %r can't run and is in the quarantine (see `shadows quarantine ls`): %s",
+                function,
+                key,
+                cause,
             )
             self._events.emit(EntryQuarantined(key, function, cause))
         if pushed_out:

@@ -18,7 +18,7 @@ from typing import Any
 from shadows.codec.codec import Codec
 from shadows.dependencies.context import TaskContext
 from shadows.dependencies.kinds import Outcome, Successor
-from shadows.errors import NewerFormat, PayloadError, PayloadTooLarge, ResultError, ShadowsError
+from shadows.errors import NewerFormat
 from shadows.execution import Execution
 from shadows.records import moment, worker_of
 from shadows.registry import Registry, Task
@@ -80,7 +80,8 @@ class Attempts:
         entry = running.entry
         try:
             args, kwargs = self._codec.decode_call(task.signature, entry.function, entry.key, entry.payload)
-        except PayloadError as error:
+        except Exception as error:
+            # Whatever it is, it is this entry's fault, and ends this entry only.
             await self._set_aside_payload(running, error)
             return
         if self._strikelist.strikes and (struck := self._strikelist.struck(task.function, task.name, args, kwargs)):
@@ -165,7 +166,7 @@ class Attempts:
         if result is not None:
             try:
                 body = self._codec.encode_result(task.signature, task.name, running.entry.key, result)
-            except (ResultError, PayloadTooLarge, ShadowsError) as error:
+            except Exception as error:
                 self._failed(running, task, error, successor)
                 return
         self._end(running, task, "c", body, successor)
@@ -253,11 +254,11 @@ class Attempts:
         await self._asides.park(running.entry, self._registry)
         self._slots.finish(running, settles=False)
 
-    async def _set_aside_payload(self, running: Running, error: PayloadError) -> None:
+    async def _set_aside_payload(self, running: Running, error: Exception) -> None:
         if isinstance(error, NewerFormat):
             await self._asides.park_newer(running.entry, error)
         else:
-            await self._asides.quarantine(running.entry, str(error))
+            await self._asides.quarantine(running.entry, str(error) or type(error).__name__)
         self._slots.finish(running, settles=False)
 
 

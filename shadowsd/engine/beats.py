@@ -122,8 +122,8 @@ class Beats:
         """Somebody took over what this worker held: it starts nothing, and comes back as somebody else."""
         worker = self._worker
         logger.error(
-            "Worker %s was taken for dead, and its tasks were given to others: what still runs here is stopped, and its "
-            "outcomes won't count. It joins again. Look for a blocked event loop or a paused process.",
+            "Worker %s was taken for dead, and its tasks were given to others: what still runs here is stopped, and "
+            "its outcomes won't count. It joins again. Look for a blocked event loop or a paused process.",
             worker.name,
         )
         worker.membership.held = False
@@ -137,7 +137,6 @@ class Beats:
         self._published = self._shadow.registry.changes
         names = msgspec.msgpack.encode(self._shadow.registry.names())
         await self._link.call("HSET", self._shadow.keys.functions, self._worker.membership.consumer, names)
-        await self._link.call("EXPIRE", self._shadow.keys.functions, 7 * 24 * 3600)
 
     async def verify_forever(self) -> None:
         """Has the reader look for deliveries that nobody saw."""

@@ -5,6 +5,7 @@ back) is claimed before it. A suspect, which was in flight at two deaths, runs a
 """
 
 import asyncio
+from collections.abc import Callable
 from logging import getLogger
 from typing import Any
 
@@ -41,6 +42,7 @@ class Reader:
         membership: Membership,
         outage: Outage,
         block_ms: int,
+        on_flush: Callable[[], None],
     ) -> None:
         self._link = link
         self._control = control
@@ -51,6 +53,7 @@ class Reader:
         self._membership = membership
         self._outage = outage
         self._block_ms = block_ms
+        self._on_flush = on_flush
         self._blocked = False
         self._wanted = False
         self._unblocker: asyncio.Task[None] | None = None
@@ -67,9 +70,12 @@ class Reader:
             if self._slots.free <= 0 or not self._membership.held:
                 await self._slots.change()
                 continue
+            consumer = self._membership.consumer
             try:
-                await self._turn()
+                await self._turn(consumer)
             except (ConnectionFailed, ServerRefused) as error:
+                if self._membership.consumer != consumer:
+                    continue  # it was cut off on purpose, to come back under another name
                 # A read whose reply was lost may have handed us entries that nobody saw.
                 self._verify = True
                 await self._outage.failed("reading", error)
@@ -82,8 +88,7 @@ class Reader:
             else:
                 self._outage.worked("reading")
 
-    async def _turn(self) -> None:
-        consumer = self._membership.consumer
+    async def _turn(self, consumer: str) -> None:
         if self._opened != self._link.opened or not self._link.connected:
             self.client_id = await self._link.call("CLIENT", "ID")
             self._opened = self._link.opened
@@ -113,6 +118,8 @@ class Reader:
         self._slots.forget_cancelled()
 
     def _start(self, rows: list[tuple[str, list[bytes], int, int]], consumer: str) -> None:
+        if consumer != self._membership.consumer:
+            return  # the lease was lost meanwhile: these belong to whoever takes over
         for generation, fields, place, deliveries in rows:
             if self._slots.knows(generation):
                 continue
@@ -136,8 +143,7 @@ class Reader:
         rows = await self._claim(consumer, 1, "suspects")
         self._suspects = bool(rows)
         self._start(rows, consumer)
-        while not self._slots.idle:
-            await self._slots.change()
+        await self._slots.until_idle()
 
     async def _recover_unseen(self, consumer: str) -> None:
         """Runs what Redis says is ours and nobody here has seen: the reply that brought it was lost."""
@@ -168,6 +174,8 @@ class Reader:
                 raise
         except (ConnectionFailed, ServerRefused) as error:
             await self._outage.failed("reading", error)
+        else:
+            self._on_flush()
 
     def look_beside(self) -> None:
         """Something waits beside the stream: claim it before new work."""

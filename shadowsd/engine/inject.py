@@ -159,7 +159,6 @@ class Resolved:
                 self.kwargs[name] = frame.resolved[name] = await self._opened.enter_async_context(acting)
                 self._adopt(acting)
             except Exception as error:
-                frame.failures[name] = error
                 failure = failure or self._failure(name, dependency, error)
         for name, dependency in self._injection.acting_by_annotation:
             try:
@@ -240,17 +239,14 @@ class Opened(AsyncExitStack):
                 if error is not outcome:
                     self._report(manager, error, outcome)
             except BaseException as error:
-                if error is not outcome:
-                    interruption = error
+                interruption = error
         if interruption is not None:
             raise interruption
 
     def _report(self, manager: object, error: Exception, outcome: BaseException | None) -> None:
         self.closing_error = self.closing_error or error
         described = _describe_opened(manager)
-        logger.error(
-            "Closing %s after %s failed; the outcome stays as it was", described, self._owner, exc_info=error
-        )
+        logger.error("Closing %s after %s failed; the outcome stays as it was", described, self._owner, exc_info=error)
         if outcome is not None:
             outcome.add_note(f"Then closing {described} failed: {type(error).__name__}: {error}")
 

@@ -8,6 +8,7 @@ this thread too; only a process beside this one could help there.
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from logging import getLogger
 from time import monotonic
 from typing import Any, NamedTuple
@@ -55,7 +56,8 @@ class Pulse:
     ) -> None:
         self._link = Link(server, f"pulse:{membership.incarnation}")
         self._keys = [
-            *keys.streams, keys.leases, keys.workers, keys.schedule, keys.strikes, keys.unknown, keys.generation
+            *keys.streams, keys.leases, keys.workers, keys.schedule, keys.strikes, keys.unknown, keys.generation,
+            keys.functions
         ]  # fmt: skip
         self._membership = membership
         self._interval = interval_seconds
@@ -91,10 +93,8 @@ class Pulse:
         """Ends the thread."""
         self._stopping = True
         if self._thread_loop is not None and self._hurry is not None:
-            try:
+            with suppress(RuntimeError):  # it ended by itself
                 self._thread_loop.call_soon_threadsafe(self._hurry.set)
-            except RuntimeError:
-                pass  # it ended by itself
         await asyncio.to_thread(self._thread.join, 10)
 
     def _main(self) -> None:

@@ -7,7 +7,7 @@ from time import monotonic
 
 from redis.exceptions import ResponseError
 
-from shadows.connection import Link
+from shadows.connection import Argument, Link
 from shadows.errors import ConnectionFailed, ServerRefused
 from shadows.keys import Keys
 from shadows.scripts import PROMOTE
@@ -31,7 +31,7 @@ class Scheduler:
     ) -> None:
         self._link = link
         self._keys = [keys.stream, keys.schedule, keys.generation, keys.quarantine]
-        self._arguments = [keys.prefix, ttl_ms]
+        self._arguments: list[Argument] = [keys.prefix, ttl_ms]
         self._signals = signals
         self._outage = outage
         self._resolution = resolution.total_seconds()
@@ -62,7 +62,7 @@ class Scheduler:
     async def _promote(self) -> float:
         """Moves all that is due; returns the seconds until the next is."""
         while True:
-            moved, lost, wait_ms = await self._link.run(PROMOTE, self._keys, self._arguments)
+            _, lost, wait_ms = await self._link.run(PROMOTE, self._keys, self._arguments)
             if lost:
                 logger.error("%d scheduled executions had lost their records and are in the quarantine.", lost)
             if wait_ms != 0:

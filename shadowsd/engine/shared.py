@@ -118,9 +118,7 @@ class _Keeper:
     def give_up(self) -> None:
         """Fails whoever still waits, when the asyncio task ended without a value, or before it began."""
         if not self.ready.done():
-            self._fail(
-                RuntimeError(f"The factory {_name(self.factory)} was cancelled before it had a value.")
-            )
+            self._fail(RuntimeError(f"The factory {_name(self.factory)} was cancelled before it had a value."))
 
     def _fail(self, error: BaseException) -> None:
         self.ready.set_exception(error)

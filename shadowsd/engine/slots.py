@@ -106,6 +106,11 @@ class Slots:
         if self.on_idle is not None and self.idle:
             self.on_idle()
 
+    async def until_idle(self) -> None:
+        """Waits until nothing runs and every outcome is written."""
+        while not self.idle:
+            await self.change()
+
     async def change(self) -> None:
         """Waits until something finished, settled, or somebody called `wake`."""
         self._changed.clear()

@@ -14,9 +14,9 @@ from redis.exceptions import ResponseError
 
 from shadows.connection import Link
 from shadows.errors import ConnectionFailed, ServerRefused
-from shadows.keys import GROUP, RECLAIMED, Keys
+from shadows.keys import Keys
 from shadows.records import worker_of
-from shadows.scripts import TAKEOVER
+from shadows.scripts import DEAD, TAKEOVER
 
 from .events import Events, Reclaimed
 from .membership import Membership
@@ -117,14 +117,8 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """Looks at every consumer of every stream, also at those whose lease was lost without a trace."""
-        keys = self._keys
-        for stream in keys.streams:
-            if not await self._link.call("EXISTS", stream):
-                continue
-            consumers = await self._link.call("XINFO", "CONSUMERS", stream, GROUP)
-            names = {row[row.index(b"name") + 1].decode() for row in consumers} - {RECLAIMED}
-            alive = {name.decode() for name in await self._link.call("ZRANGE", keys.leases, 0, -1)}
-            await self.take_over(sorted(names - alive))
+        dead = await self._link.run(DEAD, [*self._keys.streams, self._keys.leases], [])
+        await self.take_over([consumer.decode() for consumer in dead])
 
     async def sweep_forever(self) -> None:
         """Sweeps once a lease period."""

@@ -133,17 +133,17 @@ class Worker:
         self.settler = Settler(self._settling, keys, slots, outage, self.events, settings.ttl_ms)
         unknown_ms = int(UNKNOWN_TIMEOUT.total_seconds() * 1000)
         asides = Asides(self._control, keys, outage, self.events, settings.ttl_ms, unknown_ms)
-        self._attempts = attempts = Attempts(shadow, self, slots, self.settler, asides, self.limits, self._threads, self.events)
+        self._attempts = attempts = Attempts(
+            shadow, self, slots, self.settler, asides, self.limits, self._threads, self.events
+        )
         block_ms = min(LONGEST_BLOCK_MS, int(lease.total_seconds() * 500))
         self.reader = Reader(
-            self._reading, self._control, keys, slots, attempts, asides, membership, outage, block_ms
+            self._reading, self._control, keys, slots, attempts, asides, membership, outage, block_ms, self._seed_again
         )
         scheduler = Scheduler(
             self._control, keys, self._signal_link, outage, settings.ttl_ms, self.scheduling_resolution
         )
-        sweeper = Sweeper(
-            self._control, keys, membership, self.events, lease.total_seconds(), settings.ttl_ms
-        )
+        sweeper = Sweeper(self._control, keys, membership, self.events, lease.total_seconds(), settings.ttl_ms)
         self._finish = Finish(self._control, keys, slots, self.settler)
         self._signals = Signals(
             self._control, keys, slots, self.reader, scheduler, shadow.strikelist, membership, self._finish.look
@@ -249,6 +249,11 @@ class Worker:
         except ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
+
+    def _seed_again(self) -> None:
+        """After a flush the automatic tasks are gone with everything else."""
+        if self.schedule_automatic_tasks:
+            self.membership.spawn(seed(self.shadows))
 
     def rejoin(self) -> None:
         """Takes a new name after the lease was lost; the connection that read under the old one is dropped."""

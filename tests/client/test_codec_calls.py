@@ -273,6 +273,12 @@ def test_a_value_that_would_change_is_refused(annotation: Any, value: Any, words
     assert "task(): the argument x" in str(caught.value)
 
 
+def test_a_zone_comes_back_with_its_rules() -> None:
+    """A task that adds half a year to a summer's day must end in winter time."""
+    back = sent(datetime, datetime(2026, 7, 2, tzinfo=ZoneInfo("Europe/Paris")))
+    assert (back + timedelta(days=180)).utcoffset() == timedelta(hours=1)
+
+
 def test_an_int_for_a_float_comes_back_as_a_float() -> None:
     """Type checkers pass ints for floats, so `add(f)(1)` must not fail; the worker gets what is annotated."""
     assert identical(sent(float, 1), 1.0)

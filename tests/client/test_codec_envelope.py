@@ -74,9 +74,7 @@ def test_a_signed_payload_comes_back_by_the_fast_path_too() -> None:
         ("testkey", SECRET, "task", ""),
     ],
 )
-def test_a_signature_holds_for_one_shadow_key_and_function(
-    shadow: str, secret: bytes, function: str, key: str
-) -> None:
+def test_a_signature_holds_for_one_shadow_key_and_function(shadow: str, secret: bytes, function: str, key: str) -> None:
     """Who can write to Redis must not be able to replay one task's payload as another's."""
     payload = Codec("test", secret=SECRET).encode_call(None, "task", "key", (1,), {})
     with pytest.raises(PayloadError, match="does not match"):
@@ -112,9 +110,7 @@ def test_unsigned_and_signed_do_not_mix() -> None:
         plain.decode_call(None, "task", "key", signed.encode_call(None, "task", "key", (), {}))
 
 
-@pytest.mark.parametrize(
-    "payload", [b"", b"\1", b"\0\0\x92", b"\1\x04\x92", b"\1\2short", b"\1\0", b"\1\0\xc1"]
-)
+@pytest.mark.parametrize("payload", [b"", b"\1", b"\0\0\x92", b"\1\x04\x92", b"\1\2short", b"\1\0", b"\1\0\xc1"])
 def test_garbage_is_a_payload_error(payload: bytes) -> None:
     """Anybody can write to a stream by hand; the worker sets it aside and lives."""
     for codec in (Codec("test"), Codec("test", secret=SECRET), Codec("test", "pickle")):
@@ -161,9 +157,7 @@ def test_a_payload_that_is_too_large_is_refused_with_the_remedy() -> None:
         signature = taking(annotation)
         small, large = ("a", "a" * 200) if annotation is str else (["a"], ["a" * 200])
         codec.encode_call(signature, "task", "key", (small,), {})
-        with pytest.raises(
-            PayloadTooLarge, match=r"arguments of task\(\) take 2\d\d bytes, .* limit is 100\. Store"
-        ):
+        with pytest.raises(PayloadTooLarge, match=r"arguments of task\(\) take 2\d\d bytes, .* limit is 100\. Store"):
             codec.encode_call(signature, "task", "key", (large,), {})
     with pytest.raises(PayloadTooLarge, match=r"result of task\(\)"):
         codec.encode_result(None, "task", "key", "a" * 200)

@@ -88,9 +88,7 @@ REFUSED: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("args", "kwargs", "words"), REFUSED)
-def test_a_call_that_python_would_refuse_is_refused(
-    args: tuple[Any, ...], kwargs: dict[str, Any], words: str
-) -> None:
+def test_a_call_that_python_would_refuse_is_refused(args: tuple[Any, ...], kwargs: dict[str, Any], words: str) -> None:
     """The worker's TypeError would come much later, and far from the mistake."""
     signature = TaskSignature(task, "task")
     for refuse in (signature.bind, functools.partial(Codec("test").encode_call, signature, "task", "key")):

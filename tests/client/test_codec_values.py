@@ -146,9 +146,7 @@ def test_damaged_values_are_payload_errors(wire: Any) -> None:
         Codec("test").decode_value(b"\1\0" + pack(wire))
 
 
-SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)) | st.binary()
-)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)) | st.binary()
 PLAIN = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(SCALARS, inner), max_leaves=20)
 RICH = st.recursive(
     SCALARS | st.datetimes(timezones=st.just(UTC) | st.none() | st.timezones()) | st.dates() | st.times()

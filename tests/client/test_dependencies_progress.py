@@ -57,6 +57,19 @@ async def test_a_write_goes_out_while_the_task_still_runs() -> None:
     assert shadow.reports == [ExecutionProgress(1)]
 
 
+async def test_awaiting_progress_alone_lets_its_write_go_out() -> None:
+    """A task that computes between its awaits has no other one."""
+    shadow = RecordingShadow()
+
+    async def work(progress: Progress = Progress()) -> list[Any]:
+        for _ in range(5):
+            await progress.increment()
+        return [*shadow.reports]
+
+    execution = execution_of(work)
+    assert await run(execution, context_of(execution, shadow))
+
+
 async def test_a_thousand_changes_during_one_write_are_one_write() -> None:
     shadow = SlowShadow()
 
@@ -116,8 +129,10 @@ async def test_a_thread_that_outlives_its_task_reports_nothing() -> None:
 
     execution, shadow = execution_of(work), RecordingShadow()
     await run(execution, context_of(execution, shadow))
-    await kept[0].increment()
-    assert kept[0].current == 1
+    # More turns than a write needs to begin.
+    for _ in range(5):
+        await kept[0].increment()
+    assert kept[0].current == 5
     assert shadow.reports == []
 
 

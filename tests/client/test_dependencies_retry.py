@@ -37,9 +37,7 @@ def test_none_retries_for_ever() -> None:
 
 
 def test_an_exponential_retry_doubles_from_its_minimum_to_its_maximum() -> None:
-    retry = ExponentialRetry(
-        attempts=6, minimum_delay=timedelta(seconds=1), maximum_delay=timedelta(seconds=10)
-    )
+    retry = ExponentialRetry(attempts=6, minimum_delay=timedelta(seconds=1), maximum_delay=timedelta(seconds=10))
     assert delays(retry, 6) == [1, 2, 4, 8, 10, None]
 
 

@@ -58,9 +58,7 @@ def test_a_duration_is_read(text: str, seconds: float) -> None:
 )
 def test_what_is_no_duration_is_refused_with_the_accepted_forms(text: str) -> None:
     """A wrong setting is found at the start, by its value."""
-    with pytest.raises(
-        ValueError, match=r"Write it like 50ms, 10s, 1.5s, 10m, 1h, 1h30m, 2d, or 90"
-    ) as caught:
+    with pytest.raises(ValueError, match=r"Write it like 50ms, 10s, 1.5s, 10m, 1h, 1h30m, 2d, or 90") as caught:
         parse_duration(text)
     assert repr(text) in str(caught.value)
 

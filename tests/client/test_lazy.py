@@ -19,11 +19,7 @@ def test_a_missing_library_names_what_to_install(monkeypatch: pytest.MonkeyPatch
     """`No module named ...` says neither why it is wanted nor what to do."""
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
     monkeypatch.setitem(sys.modules, "cronsim", None)
-    with pytest.raises(
-        ConfigurationError, match=r'serializer="pickle" needs .* pip install "shadow-task\[pickle\]"'
-    ):
+    with pytest.raises(ConfigurationError, match=r'serializer="pickle" needs .* pip install "shadow-task\[pickle\]"'):
         lazy.cloudpickle()
-    with pytest.raises(
-        ConfigurationError, match=r'Cron needs the library cronsim.* pip install "shadow-task"'
-    ):
+    with pytest.raises(ConfigurationError, match=r'Cron needs the library cronsim.* pip install "shadow-task"'):
         lazy.cronsim()

@@ -9,19 +9,14 @@ from tests.contracts.sources import CLIENT, DAEMON, ROOT
 LIMIT = 300
 
 SHIPPED = sorted(
-    path
-    for folder in (CLIENT, DAEMON)
-    for path in folder.rglob("*")
-    if path.suffix in (".py", ".lua", ".pyi")
+    path for folder in (CLIENT, DAEMON) for path in folder.rglob("*") if path.suffix in (".py", ".lua", ".pyi")
 )
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_has_at_most_300_lines(path: Path) -> None:
     lines = len(path.read_text().splitlines())
-    assert lines <= LIMIT, (
-        f"{lines} lines, and {LIMIT} are allowed: find the second idea in it, and move that out"
-    )
+    assert lines <= LIMIT, f"{lines} lines, and {LIMIT} are allowed: find the second idea in it, and move that out"
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))

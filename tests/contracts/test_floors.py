@@ -85,9 +85,7 @@ def test_no_circle_of_imports_exists() -> None:
         visit(name, ())
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in MODULES if name.startswith(("shadows.", "shadowsd.engine"))]
-)
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith(("shadows.", "shadowsd.engine"))])
 def test_the_client_and_the_engine_need_no_more_libraries(name: str) -> None:
     strangers = {
         found.target

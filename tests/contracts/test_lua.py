@@ -41,9 +41,7 @@ def test_there_are_scripts_and_python_knows_each_by_its_name() -> None:
 def test_the_first_line_names_the_moves_that_states_py_lists(path: Path) -> None:
     first = head_of(path)[0]
     if path.stem not in MOVES:
-        assert first == OBSERVES, (
-            f"{path.stem} is not in MOVES of states.py, so its first line is {OBSERVES!r}"
-        )
+        assert first == OBSERVES, f"{path.stem} is not in MOVES of states.py, so its first line is {OBSERVES!r}"
         return
     before, arrow, after = first.removeprefix("-- ").partition(" -> ")
     said = frozenset(before.split(", ")), frozenset(after.split(", "))

@@ -73,7 +73,5 @@ def test_each_wrong_call_is_refused_where_it_stands(checker: str, tmp_path: Path
 
 @pytest.mark.slow
 def test_what_ships_passes_mypy_strict() -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    run = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr

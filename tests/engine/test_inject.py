@@ -280,14 +280,27 @@ async def test_a_dependencys_state_belongs_to_one_run() -> None:
     def uses(inner: Counter = Counter()) -> list[Counter]:
         return [inner]
 
-    async def task(
-        own: Counter = Counter(), nested: list[Counter] = Depends(uses)
-    ) -> tuple[Counter, Counter]:
+    async def task(own: Counter = Counter(), nested: list[Counter] = Depends(uses)) -> tuple[Counter, Counter]:
         return own, nested[0]
 
     first, second = await run(execution_of(task)), await run(execution_of(task))
     assert [each.count for each in (*first, *second)] == [1, 1, 1, 1]
     assert len({id(each) for each in (*first, *second)}) == 4
+
+
+async def test_the_state_of_a_wrapping_dependency_belongs_to_one_run() -> None:
+    entered: list[Counter] = []
+
+    class Wrapping(Counter):
+        async def __aenter__(self) -> Self:
+            entered.append(self)
+            return await super().__aenter__()
+
+    async def task(order: Annotated[int, Wrapping()]) -> None: ...
+
+    await run(execution_of(task, 1))
+    await run(execution_of(task, 2))
+    assert [each.count for each in entered] == [1, 1]
 
 
 class Seen(Dependency[None]):
@@ -409,8 +422,9 @@ async def test_a_handler_that_fails_does_not_take_the_others_with_it() -> None:
     ) -> None: ...
 
     resolved = entering(execution_of(task, 1, "x"))
-    with pytest.raises(DependencyFailed, match="Broken of its parameter 'alert' failed: LookupError"):
+    with pytest.raises(DependencyFailed, match="Broken of its parameter 'alert' failed: LookupError") as raised:
         await resolved.__aenter__()
+    assert isinstance(raised.value.__cause__, LookupError)
     assert [type(handler) for handler in resolved.failure_handlers] == [Retry, Alert]
 
 
@@ -471,6 +485,18 @@ async def test_a_factory_reads_the_tasks_retry_and_may_ask_for_one() -> None:
     assert raised.value.delay == timedelta(seconds=2)
 
 
+async def test_a_factory_gets_the_very_timeout_that_the_task_has() -> None:
+    """A copy of its own would have no deadline to extend."""
+
+    def opened(limit: Timeout = CallArgument("limit")) -> list[Timeout]:
+        return [limit]
+
+    async def task(opened: list[Timeout] = Depends(opened), limit: Timeout = Timeout(timedelta(hours=1))) -> bool:
+        return opened[0] is limit
+
+    assert await run(execution_of(task))
+
+
 async def test_a_dependency_sees_how_its_task_ended(log: Log) -> None:
     """A transaction rolls back when the task failed."""
 
@@ -516,9 +542,7 @@ class FailsToClose(Dependency[object]):
         raise OSError("still full")
 
 
-async def test_a_failure_to_close_leaves_the_result_and_is_logged(
-    log: Log, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_failure_to_close_leaves_the_result_and_is_logged(log: Log, caplog: pytest.LogCaptureFixture) -> None:
     async def task(
         a: str = Depends(log.opens("a")), b: str = Depends(fails_to_close), c: FailsToClose = FailsToClose()
     ) -> str:

@@ -1,6 +1,7 @@
 """Values that live as long as the worker."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -104,9 +105,7 @@ async def test_what_a_shared_value_depends_on_lives_as_long_as_it() -> None:
     connection, settings = Pool("connection", log), Pool("settings", log)
 
     @asynccontextmanager
-    async def pool(
-        connection: str = Depends(connection), settings: str = Shared(settings)
-    ) -> AsyncIterator[str]:
+    async def pool(connection: str = Depends(connection), settings: str = Shared(settings)) -> AsyncIterator[str]:
         log.append("open pool")
         yield f"pool over {connection} and {settings}"
         log.append("close pool")
@@ -137,9 +136,7 @@ async def test_a_failing_factory_fails_that_task_and_is_tried_again_by_the_next(
         return value
 
     async with scope() as shared:
-        with pytest.raises(
-            DependencyFailed, match=r"Shared\(.*pool\) of its parameter 'value'.* no database"
-        ):
+        with pytest.raises(DependencyFailed, match=r"Shared\(.*pool\) of its parameter 'value'.* no database"):
             await run_in(shared, task)
         assert opened.log == ["open opened"], "the context manager saw the failure, and yielded to it"
         assert await run_in(shared, task) == "pool"
@@ -161,6 +158,38 @@ async def test_a_cancelled_first_task_does_not_end_the_value_for_the_others() ->
             await first
         pool.may_open.set()
         assert await second == "pool"
+
+
+async def test_a_failure_that_nobody_waits_for_any_more_is_no_noise(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pool = Pool()
+    pool.may_open.clear()
+
+    async def breaks(pool: str = Depends(pool)) -> None:
+        raise ConnectionError("no database")
+
+    async def task(pool: None = Shared(breaks)) -> None: ...
+
+    async with scope() as shared:
+        only = asyncio.ensure_future(run_in(shared, task))
+        await wait_until(lambda: pool.log, "the factory is called")
+        only.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await only
+        pool.may_open.set()
+        await wait_until(lambda: not any("breaks" in each.get_name() for each in asyncio.all_tasks()), "it failed")
+        gc.collect()
+    assert caplog.records == []
+
+
+def test_a_loop_that_ends_without_the_worker_stopping_still_closes() -> None:
+    pool = Pool()
+
+    async def task(pool: str = Shared(pool)) -> None: ...
+
+    asyncio.run(run_in(scope(), task))
+    assert pool.log == ["open pool", "close pool"]
 
 
 async def test_a_value_whose_only_task_was_cancelled_is_closed_too() -> None:

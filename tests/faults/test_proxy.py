@@ -51,9 +51,7 @@ def test_commands_and_round_trips_are_counted_apart(proxy: Proxy, client: Raw) -
     assert (proxy.commands, proxy.round_trips) == ({}, 0)
 
 
-def test_a_lost_reply_belongs_to_a_command_that_ran(
-    proxy: Proxy, client: Raw, shadows_redis: RedisServer
-) -> None:
+def test_a_lost_reply_belongs_to_a_command_that_ran(proxy: Proxy, client: Raw, shadows_redis: RedisServer) -> None:
     shadows_redis.command("DEL", "counted")
     order = proxy.lose_replies("incr", skip=1)
     assert client.ask("INCR", "counted") == b":1\r\n"

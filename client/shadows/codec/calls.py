@@ -22,9 +22,7 @@ def shape_of(signature: TaskSignature | None, args: tuple[Any, ...], kwargs: dic
 
 def travels_plainly(shape: Shape, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether msgpack carries every argument as it is: then no plan is needed, nor a pickle."""
-    return all(
-        type(item) in plan.plain and type(item) in SCALARS for plan, item in pairs(shape, args, kwargs)
-    )
+    return all(type(item) in plan.plain and type(item) in SCALARS for plan, item in pairs(shape, args, kwargs))
 
 
 def pairs(shape: Shape, args: Iterable[Any], kwargs: dict[str, Any]) -> Iterable[tuple[Plan, Any]]:
@@ -64,8 +62,7 @@ def load_arguments(signature: TaskSignature, args: tuple[Any, ...], kwargs: dict
         shape = signature.shape(len(args), tuple(kwargs))
     except ArgumentsError as error:
         raise PayloadError(
-            f"A stored call no longer fits its function: {error} It was added for another version of the "
-            f"task."
+            f"A stored call no longer fits its function: {error} It was added for another version of the task."
         ) from None
     items = []
     for name, (plan, wire) in zip(shape.parameters, pairs(shape, args, kwargs), strict=True):

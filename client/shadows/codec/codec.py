@@ -48,9 +48,7 @@ class Codec:
                 f"(any object, for Redis servers that only your own processes can write to)."
             )
         if secret is not None and not secret:
-            raise ConfigurationError(
-                "The secret is empty, and would sign nothing. Set a long random one, or none."
-            )
+            raise ConfigurationError("The secret is empty, and would sign nothing. Set a long random one, or none.")
         self.serializer = serializer
         self.maximum_bytes = maximum_bytes
         self._pickles = serializer == "pickle"
@@ -72,9 +70,7 @@ class Codec:
         """
         if signature is not None:
             # The fast path: a call whose classes have been seen to travel as they are.
-            classes = (
-                (*map(type, args), *kwargs, *map(type, kwargs.values())) if kwargs else tuple(map(type, args))
-            )
+            classes = (*map(type, args), *kwargs, *map(type, kwargs.values())) if kwargs else tuple(map(type, args))
             if classes in signature.plain_calls:
                 try:
                     body = _encode((args, kwargs))
@@ -131,16 +127,12 @@ class Codec:
         if signature is None:
             return call
         args, kwargs = call
-        classes = (
-            (*map(type, args), *kwargs, *map(type, kwargs.values())) if kwargs else tuple(map(type, args))
-        )
+        classes = (*map(type, args), *kwargs, *map(type, kwargs.values())) if kwargs else tuple(map(type, args))
         if classes in signature.plain_calls:
             return call
         return load_arguments(signature, args, kwargs)
 
-    def encode_result(
-        self, signature: TaskSignature | None, function_name: str, key: str, value: Any
-    ) -> bytes:
+    def encode_result(self, signature: TaskSignature | None, function_name: str, key: str, value: Any) -> bytes:
         """The payload of a result; ResultError if it would not come back as it is.
 
         The task has run when this is called, so a result that is not what its annotation says is stored all
@@ -148,9 +140,7 @@ class Codec:
         """
         subject = f"The result of {function_name}()"
         if self._pickles and type(value) not in LOOSE.plain:
-            payload = self._envelope.wrap(
-                pickles.dump(value, subject, ResultError), "result", key, function_name, True
-            )
+            payload = self._envelope.wrap(pickles.dump(value, subject, ResultError), "result", key, function_name, True)
         else:
             plan = LOOSE if signature is None else signature.result_plan
             try:
@@ -162,9 +152,7 @@ class Codec:
             payload = self._envelope.wrap(body, "result", key, function_name)
         return self._bounded(payload, subject, "return a reference to it")
 
-    def decode_result(
-        self, signature: TaskSignature | None, function_name: str, key: str, payload: bytes
-    ) -> Any:
+    def decode_result(self, signature: TaskSignature | None, function_name: str, key: str, payload: bytes) -> Any:
         """The result as the task's annotation says; without a signature, as msgpack's own types."""
         body, pickled = self._open(payload, "result", key, function_name)
         if pickled:
@@ -207,9 +195,7 @@ class Codec:
             body, pickled = pickles.dump(value, "The value"), True
         except RecursionError as error:
             raise refusals.unpackable_arguments("value", error) from None
-        return self._bounded(
-            self._envelope.wrap(body, "value", "", "", pickled), "The value", "use a smaller one"
-        )
+        return self._bounded(self._envelope.wrap(body, "value", "", "", pickled), "The value", "use a smaller one")
 
     def decode_value(self, payload: bytes) -> Any:
         """The inverse of `encode_value`."""

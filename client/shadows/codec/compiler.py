@@ -51,9 +51,7 @@ def compiled(annotation: Any, scope: Scope, place: str) -> Plan:
     try:
         return Compiler().plan(annotation, scope, place)
     except RecursionError:
-        logger.warning(
-            "The annotation %r of %s %s has no end, and counts as absent.", annotation, scope.owner, place
-        )
+        logger.warning("The annotation %r of %s %s has no end, and counts as absent.", annotation, scope.owner, place)
         return LOOSE
 
 
@@ -149,9 +147,7 @@ class Compiler:
         found = text_plan(kind)
         if found is not None:
             return found
-        plans = tuple(
-            self.plan(argument, scope, place) for argument in arguments if not isinstance(argument, list)
-        )
+        plans = tuple(self.plan(argument, scope, place) for argument in arguments if not isinstance(argument, list))
         return self._once((kind, *map(id, plans)), lambda: self._user_class(kind, plans))
 
     def _container(self, kind: Any, arguments: tuple[Any, ...], scope: Scope, place: str) -> Plan | None:

@@ -68,9 +68,7 @@ class Envelope:
             raise NewerFormat(payload[0], FORMAT)
         flags = payload[1]
         if flags & ~(PICKLED | SIGNED):
-            raise PayloadError(
-                f"A payload for {function_name}() has the unknown flags {flags:#x}: it is damaged."
-            )
+            raise PayloadError(f"A payload for {function_name}() has the unknown flags {flags:#x}: it is damaged.")
         if bool(flags & SIGNED) != (self.secret is not None):
             found, wanted = ("signed", "has no secret") if flags & SIGNED else ("not signed", "has a secret")
             raise PayloadError(

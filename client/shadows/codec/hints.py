@@ -99,9 +99,7 @@ def class_hints(kind: type, variables: Mapping[Any, Any]) -> dict[str, tuple[Any
     for owner in reversed(kind.__mro__):
         module = sys.modules.get(owner.__module__)
         parameters = vars(owner).get("__type_params__", ())
-        known = (
-            {variable.__name__: variable for variable in parameters} if isinstance(parameters, tuple) else {}
-        )
+        known = {variable.__name__: variable for variable in parameters} if isinstance(parameters, tuple) else {}
         # The module before the class: in `date: "date"` the text is the type, not the field's default.
         names = ChainMap(known, vars(module) if module else {}, {owner.__name__: owner})
         scope = Scope(owner.__qualname__, dict(vars(owner)), names, variables)

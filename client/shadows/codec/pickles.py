@@ -3,7 +3,6 @@
 Any object, and trust in all writers.
 """
 
-import pickle
 from typing import Any
 
 from shadows import lazy
@@ -18,7 +17,7 @@ def dump(value: Any, subject: str, refusal: type[ShadowsError] = ArgumentsError)
     """
     cloudpickle = lazy.cloudpickle()
     try:
-        pickled: bytes = cloudpickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        pickled: bytes = cloudpickle.dumps(value)
     except Exception as error:  # whatever the object's own methods raise
         raise refusal(refusals.pickling(subject, error)) from error
     return pickled
@@ -29,8 +28,9 @@ def load(body: bytes, subject: str) -> Any:
 
     Runs code of whoever wrote the body: only call it when the user chose pickles.
     """
+    cloudpickle = lazy.cloudpickle()
     try:
-        return pickle.loads(body)
+        return cloudpickle.loads(body)
     except Exception as error:
         raise PayloadError(refusals.unpickling(subject, error)) from error
 

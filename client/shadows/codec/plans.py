@@ -127,9 +127,7 @@ class LoosePlan(Plan):
         if kind is dict:
             if not SCALARS.issuperset(map(type, value)):
                 odd = next(key for key in value if type(key) not in SCALARS)
-                raise Mismatch(odd, "a key of type str, int, float, bool, bytes or None", changed=True).under(
-                    " key"
-                )
+                raise Mismatch(odd, "a key of type str, int, float, bool, bytes or None", changed=True).under(" key")
             if not SCALARS.issuperset(map(type, value.values())):
                 self._check_items(value.items())
             return value

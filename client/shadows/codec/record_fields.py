@@ -22,9 +22,7 @@ def record_plan(kind: type, field_plan: FieldPlan) -> RecordPlan | None:
         return _attrs_plan(kind, kind.__attrs_attrs__, field_plan)
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         # A subclass may bring a `__new__` of its own, hence the proof.
-        return RecordPlan(
-            kind, [Field(name, name, field_plan(name, Any)) for name in kind._fields], generated=False
-        )
+        return RecordPlan(kind, [Field(name, name, field_plan(name, Any)) for name in kind._fields], generated=False)
     return None
 
 

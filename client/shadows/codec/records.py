@@ -3,8 +3,7 @@
 And classes that pydantic validates.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
@@ -12,8 +11,7 @@ from shadows.codec.identical import identical
 from shadows.codec.plans import Mismatch, Plan, type_name
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One field of a record.
 
     Its attribute, the constructor's name for it (None: set afterwards), its plan.

@@ -153,7 +153,7 @@ def write_time(value: datetime | time) -> str:
     """ISO 8601 with the offset, and, where there are any, the zone's key in brackets and the fold."""
     text = value.isoformat()
     key = getattr(value.tzinfo, "key", None)
-    zone = "" if isinstance(key, str) and type(value.tzinfo).__module__ == "zoneinfo" else ""
+    zone = f"[{key}]" if isinstance(key, str) and type(value.tzinfo).__module__ == "zoneinfo" else ""
     return f"{text}{zone}{'~' if value.fold else ''}"
 
 

@@ -55,9 +55,7 @@ class TaskSignature:
         try:
             return inspect.signature(self.function)
         except ValueError:  # some functions written in C don't tell
-            anything = [
-                inspect.Parameter(name, kind) for name, kind in zip(("args", "kwargs"), VARIADIC, strict=True)
-            ]
+            anything = [inspect.Parameter(name, kind) for name, kind in zip(("args", "kwargs"), VARIADIC, strict=True)]
             return inspect.Signature(anything)
 
     @cached_property
@@ -138,9 +136,7 @@ class TaskSignature:
         rest = next((name for name, parameter in parameters.items() if parameter.kind is VARIADIC[0]), "")
         positional += [rest] * (count - len(positional))
         extra = next((name for name, parameter in parameters.items() if parameter.kind is VARIADIC[1]), "")
-        keyword = [
-            self._plan(name) if self._by_keyword(name) else self._extra_plan(extra, name) for name in names
-        ]
+        keyword = [self._plan(name) if self._by_keyword(name) else self._extra_plan(extra, name) for name in names]
         named = count - positional.count(rest)
         labels = [*positional[:named], *(f"{rest}[{index}]" for index in range(count - named))]
         return Shape((*labels, *names), tuple(map(self._plan, positional)), tuple(keyword))

@@ -66,26 +66,20 @@ class PydanticPlan(Plan):
                     return wire
             except Exception as error:
                 problem = f" ({summary(error)})"
-        raise Mismatch(
-            value, f"a {self.name} that pydantic reads back as it was written{problem}", changed=True
-        )
+        raise Mismatch(value, f"a {self.name} that pydantic reads back as it was written{problem}", changed=True)
 
     def _unchanged(self, value: Any, back: Any) -> bool:
         fields = field_names(self.kind)
         if fields is None:
             return identical(value, back)
-        return all(identical(getattr(value, name), getattr(back, name)) for name in fields) and bool(
-            value == back
-        )
+        return all(identical(getattr(value, name), getattr(back, name)) for name in fields) and bool(value == back)
 
     def load(self, wire: Any) -> Any:
         if type(wire) not in (str, dict):
             raise Mismatch(wire, self.name)
         try:
             # A map comes from a caller that knew only the task's name and passed builtin values.
-            return (
-                self.adapter.validate_json(wire) if type(wire) is str else self.adapter.validate_python(wire)
-            )
+            return self.adapter.validate_json(wire) if type(wire) is str else self.adapter.validate_python(wire)
         except Exception as error:
             raise Mismatch(wire, f"{self.name} ({summary(error)})") from None
 

@@ -29,9 +29,7 @@ def dump(value: Any) -> Any:
     if isinstance(value, Enum):
         plain = value.value if type(value.value) in SCALARS else None
         return ["enum", [kind.__module__, kind.__qualname__, value._name_, plain]]
-    raise Mismatch(
-        value, "a scalar, a date, time or duration, Decimal, UUID, an enum's member, or a container", True
-    )
+    raise Mismatch(value, "a scalar, a date, time or duration, Decimal, UUID, an enum's member, or a container", True)
 
 
 def load(wire: Any) -> Any:

@@ -73,9 +73,7 @@ class FailureHandler(Dependency[object]):
         return self
 
     @abstractmethod
-    def on_failure(
-        self, execution: Execution, outcome: Outcome
-    ) -> Successor | Awaitable[Successor | None] | None:
+    def on_failure(self, execution: Execution, outcome: Outcome) -> Successor | Awaitable[Successor | None] | None:
         """The retry of this submission, or None when the failure is final; may be `async`."""
 
 
@@ -86,9 +84,7 @@ class CompletionHandler(Dependency[object]):
         return self
 
     @abstractmethod
-    def on_complete(
-        self, execution: Execution, outcome: Outcome
-    ) -> Successor | Awaitable[Successor | None] | None:
+    def on_complete(self, execution: Execution, outcome: Outcome) -> Successor | Awaitable[Successor | None] | None:
         """The next submission under the same key, or None when this was the last; may be `async`."""
 
 

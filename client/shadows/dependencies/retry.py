@@ -109,9 +109,7 @@ class ExponentialRetry(Retry):
                 f"maximum_delay that is at least the minimum_delay."
             )
         if not 0 <= jitter <= 1:
-            raise ValueError(
-                f"jitter={jitter} is not a share. Pass 0 (none) to 1 (from no delay to the whole delay)."
-            )
+            raise ValueError(f"jitter={jitter} is not a share. Pass 0 (none) to 1 (from no delay to the whole delay).")
         self.minimum_delay = minimum_delay
         self.maximum_delay = maximum_delay
         self.jitter = jitter

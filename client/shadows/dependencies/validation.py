@@ -48,9 +48,7 @@ def declared_dependencies(function: Function, name: str) -> list[tuple[str, AnyD
     try:
         by_default = get_dependency_parameters(function)
     except TypeError as error:
-        raise RegistrationError(
-            f"Task {name!r} can't be registered: {error}. Declare one dependency."
-        ) from error
+        raise RegistrationError(f"Task {name!r} can't be registered: {error}. Declare one dependency.") from error
     declared = list(by_default.items())
     for parameter, dependencies in get_annotation_dependencies(function).items():
         declared.extend((parameter, dependency) for dependency in dependencies)
@@ -86,8 +84,7 @@ def _refuse_conflicts(name: str, declared: list[tuple[str, AnyDependency]]) -> N
         kind: None
         for _, dependency in declared
         for kind in type(dependency).__mro__
-        # Only where `single` is said, so that two Retry are called that, and not two FailureHandler.
-        if vars(kind).get("single") and issubclass(kind, uncalled_for.Dependency)
+        if issubclass(kind, uncalled_for.Dependency) and kind.single
     }
     for kind in singles:
         parameters = [parameter for parameter, dependency in declared if isinstance(dependency, kind)]
@@ -141,9 +138,7 @@ def _refuse_bad_factories(
         return
     place = f"{place} declares {describe(dependency)}"
     if factory in path:
-        raise RegistrationError(
-            f"{place}, which depends on itself. Remove one of the dependencies on that way."
-        )
+        raise RegistrationError(f"{place}, which depends on itself. Remove one of the dependencies on that way.")
     _refuse_uncallable_factory(dependency, factory, place)
     shared = shared or isinstance(dependency, SHARED)
     for parameter, inner in _inner_dependencies(dependency, factory):
@@ -155,8 +150,7 @@ def _refuse_bad_factories(
             )
         if shared and isinstance(inner, (*TASK_SCOPED, CALL_ARGUMENT)):
             raise RegistrationError(
-                f"{where} is a {describe(inner)}. A Shared value outlives the task that it was made for: use "
-                f"Depends."
+                f"{where} is a {describe(inner)}. A Shared value outlives the task that it was made for: use Depends."
             )
         _refuse_bad_factories(inner, where, (*path, factory), shared)
 

@@ -4,7 +4,7 @@
 -- parked function names, dead consumers}; kept is 0 when somebody took this worker's tasks meanwhile.
 local streams = { KEYS[1], KEYS[2], KEYS[3] }
 local leases, workers, schedule, strikes, unknown = KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local counter = KEYS[9]
+local counter, functions = KEYS[9], KEYS[10]
 local consumer, lease, row, is_first = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4] == '1'
 local NAMES, DEAD, DAY_MS = 100, 20, 24 * 3600 * 1000
 
@@ -18,6 +18,7 @@ redis.call('ZADD', leases, now + lease, consumer)
 redis.call('HSET', workers, consumer, row)
 redis.call('PEXPIRE', leases, math.max(DAY_MS, 10 * lease))
 redis.call('PEXPIRE', workers, math.max(DAY_MS, 10 * lease))
+redis.call('PEXPIRE', functions, math.max(DAY_MS, 10 * lease))
 
 local function waits_beside()
   for place, stream in ipairs(streams) do

@@ -1,0 +1,1 @@
+"""How fast shadows is beside a bare redis-py loop, in the same run: `python -m bench --help`."""

@@ -1,0 +1,73 @@
+"""Loading the user's tasks, and telling a wrong path from a module that is broken."""
+
+import importlib
+import logging
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+from shadows import Shadow, tasks
+
+from .program import Misconfigured
+
+logger = logging.getLogger("shadows.worker")
+
+
+def make_importable(directory: Path) -> None:
+    """Lets Python find modules in a directory; an installed command looks only beside itself."""
+    path = str(directory.resolve())
+    if path not in sys.path:
+        sys.path.insert(0, path)
+
+
+def load_tasks(shadow: Shadow, paths: Iterable[str], directory: Path) -> None:
+    """Registers what the paths name, then the built-in tasks under the names that are left.
+
+    Raises Misconfigured or RegistrationError; a module's own error is shown with its traceback first.
+    """
+    for path in paths:
+        load_module(path, directory)
+        shadow.register_collection(path)
+    for name in tasks.__all__:
+        if name in shadow.registry:
+            logger.info("The built-in task %r is not registered: a task of yours has its name.", name)
+        else:
+            shadow.register(getattr(tasks, name))
+
+
+def load_module(path: str, directory: Path) -> None:
+    """Imports a path's module, so that what goes wrong in it can be told from what is wrong with the path."""
+    module = path.partition(":")[0]
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise broken(path, error) from None
+        raise Misconfigured(
+            f"--tasks {path}: there is no module {error.name!r}, neither in {directory.resolve()} nor among the "
+            "installed ones. Start from the directory that holds it, or pass that as --app-dir."
+        ) from None
+    except (Exception, SystemExit) as error:
+        raise broken(path, error) from None
+
+
+def broken(path: str, error: BaseException) -> Misconfigured:
+    """Shows where a user's module failed, and only that part of the traceback."""
+    traceback.print_exception(type(error), error, theirs(error.__traceback__))
+    what = f"called sys.exit({error.code!r})" if isinstance(error, SystemExit) else f"raised {type(error).__name__}"
+    return Misconfigured(
+        f"--tasks {path}: importing {path.partition(':')[0]} {what}; the traceback is above. Correct the module; no "
+        "worker was started."
+    )
+
+
+def theirs(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without our frames and those of the import machinery at its beginning."""
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not (file == __file__ or file == importlib.__file__ or file.startswith("<frozen importlib")):
+            break
+        trace = trace.tb_next
+    return trace

@@ -1,0 +1,42 @@
+"""A command line whose exit codes mean something: 0 done, 1 failed, 2 wrong usage, 78 wrong configuration."""
+
+from typing import Any
+
+import click
+from redis.exceptions import RedisError
+
+from shadows.errors import ConfigurationError, RegistrationError, ShadowsError
+
+
+class NotYet(click.ClickException):
+    """An option that is promised and comes with a later release."""
+
+    exit_code = 2
+
+
+class Misconfigured(click.ClickException):
+    """What the command was given can't be used; nothing was started."""
+
+    # EX_CONFIG of sysexits.h: a service manager can be told not to start again after it.
+    exit_code = 78
+
+
+class Program(click.Group):
+    """A group of commands that ends in one sentence, and not in a traceback, when something is wrong."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; click shows the error and exits with its code."""
+        try:
+            return super().invoke(ctx)
+        except click.MissingParameter:
+            raise
+        except click.BadParameter as error:
+            raise Misconfigured(error.format_message()) from error
+        except (ConfigurationError, RegistrationError) as error:
+            raise Misconfigured(str(error)) from error
+        except ShadowsError as error:
+            raise click.ClickException(str(error)) from error
+        except RedisError as error:
+            raise click.ClickException(
+                f"Redis answered: {error}. Look at what else uses these keys, and at what its user may do."
+            ) from error

@@ -1,0 +1,95 @@
+"""`shadows quarantine`: entries that can't run, each until somebody decides."""
+
+from datetime import UTC, datetime
+
+import click
+
+from shadows import Shadow
+from shadows.errors import PayloadError, ShadowsError
+from shadows.quarantine import QuarantinedEntry
+
+from .options import json_option, on_shadow
+from .tables import away, counted, printable, record, show, show_json
+
+MOST = 10_000
+
+
+@click.group()
+def quarantine() -> None:
+    """See what was set aside because it could not run, and decide."""
+
+
+@quarantine.command("ls")
+@click.option("--limit", type=click.IntRange(1, MOST), default=100, show_default=True, help="How many, newest first.")
+@json_option
+@on_shadow
+async def list_all(shadow: Shadow, limit: int, as_json: bool) -> None:
+    """List the entries, newest first."""
+    found = await shadow.quarantine(limit)
+    if as_json:
+        show_json([record(entry) for entry in found])
+    elif found:
+        now = datetime.now(UTC)
+        rows = [(entry.id, away(entry.since, now), entry.function_name, entry.key, entry.cause) for entry in found]
+        show("Quarantine", ("ID", "Since", "Function", "Key", "Cause"), rows)
+    else:
+        click.echo(f"The quarantine of {shadow.name} is empty.", err=True)
+
+
+@quarantine.command("show")
+@click.argument("id")
+@json_option
+@on_shadow
+async def show_one(shadow: Shadow, id: str, as_json: bool) -> None:
+    """Show one entry, with its arguments if they can be read."""
+    entry = await find(shadow, id)
+    arguments = arguments_of(shadow, entry)
+    if as_json:
+        show_json({**record(entry), "arguments": arguments})
+        return
+    lines = {
+        "ID": entry.id,
+        "Function": entry.function_name,
+        "Key": entry.key,
+        "Since": entry.since.isoformat(),
+        "Arguments": arguments,
+        "Payload": f"{counted(len(entry.payload), 'byte')}",
+        "Cause": entry.cause,
+    }
+    for name, value in lines.items():
+        click.echo(f"{name + ':':11}{printable(value)}")
+
+
+@quarantine.command("retry")
+@click.argument("id")
+@on_shadow
+async def retry(shadow: Shadow, id: str) -> None:
+    """Give an entry back to the workers."""
+    await shadow.quarantine_retry(id)
+    click.echo(f"The entry {id} waits for a worker again.")
+
+
+@quarantine.command("drop")
+@click.argument("id")
+@on_shadow
+async def drop(shadow: Shadow, id: str) -> None:
+    """Delete an entry for good."""
+    await shadow.quarantine_drop(id)
+    click.echo(f"The entry {id} is deleted.")
+
+
+async def find(shadow: Shadow, id: str) -> QuarantinedEntry:
+    """The entry of that id."""
+    for entry in await shadow.quarantine(MOST):
+        if entry.id == id:
+            return entry
+    raise ShadowsError(f"There is no entry {id!r} in the quarantine. See the ids with `shadows quarantine ls`.")
+
+
+def arguments_of(shadow: Shadow, entry: QuarantinedEntry) -> str:
+    """The call as far as it can be read without the task's own annotations."""
+    try:
+        args, kwargs = shadow.codec.decode_call(None, entry.function_name, entry.key, entry.payload)
+    except PayloadError as error:
+        return f"unreadable: {error}"
+    return ", ".join([*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]) or "none"

@@ -1,0 +1,1 @@
+"""Observers of the engine: logs; metrics, health and traces come with the daemon."""
