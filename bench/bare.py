@@ -21,9 +21,7 @@ PIPELINE = 500
 BLOCK_MS = 1000
 
 ADD = "return redis.call('XADD', KEYS[1], '*', 'k', ARGV[1], 'f', ARGV[2], 'a', ARGV[3])"
-DONE = (
-    f"redis.call('XACK', KEYS[1], '{GROUP}', unpack(ARGV)) return redis.call('XDEL', KEYS[1], unpack(ARGV))"
-)
+DONE = f"redis.call('XACK', KEYS[1], '{GROUP}', unpack(ARGV)) return redis.call('XDEL', KEYS[1], unpack(ARGV))"
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(tuple[tuple[float], dict[str, Any]]).decode
@@ -93,13 +91,11 @@ class Bare:
 
     async def turn(self, function: Function) -> int:
         """Reads once, runs what came, and settles it; returns how many."""
-        reply = await self._client.xreadgroup(
-            GROUP, CONSUMER, {STREAM: ">"}, count=IN_FLIGHT, block=BLOCK_MS
-        )
+        # Its annotation allows for every command's reply; this one is a list of streams and their entries.
+        reply: Any = await self._client.xreadgroup(GROUP, CONSUMER, {STREAM: ">"}, count=IN_FLIGHT, block=BLOCK_MS)
         if not reply:
             return 0
-        # A dict in RESP3 with several streams in mind, a list of pairs in RESP2.
-        entries = next(iter(reply.values()))[0] if isinstance(reply, dict) else reply[0][1]
+        ((_, entries),) = reply
         await asyncio.gather(*(run(function, fields) for _, fields in entries))
         await self._client.evalsha(self._done, 1, STREAM, *[id for id, _ in entries])
         return len(entries)

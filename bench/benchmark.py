@@ -1,11 +1,12 @@
 """What a benchmark is: its size, its two columns, and the function that measures."""
 
 import gc
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from shadows.testing import RedisServer
 
@@ -31,7 +32,7 @@ class Benchmark:
     """One command of `python -m bench`. The ratio is that of the second column to the first."""
 
     purpose: str
-    measure: Callable[[Size], Awaitable[list[Row]]]
+    measure: Callable[[Size], Coroutine[Any, Any, list[Row]]]
     size: Size
     columns: tuple[str, str] = ("bare redis-py loop", "shadows")
 
@@ -60,6 +61,6 @@ async def interleaved(rounds: int, first: Measure, second: Measure) -> tuple[lis
     return figures
 
 
-def percentile(samples: list[float], share: float) -> float:
-    """The sample that this share of all samples does not exceed."""
-    return sorted(samples)[min(len(samples) - 1, int(len(samples) * share))]
+def percentiles(rounds: list[list[float]], share: float) -> list[float]:
+    """Of each round, the sample that this share of its samples does not exceed."""
+    return [sorted(samples)[min(len(samples) - 1, int(len(samples) * share))] for samples in rounds]

@@ -43,6 +43,4 @@ async def shadows_speed(server: RedisServer, shadow: Shadow, count: int) -> floa
         return await speed(count, worker.run_until_finished())
 
 
-BENCHMARK = Benchmark(
-    "how fast one worker, 32 at a time, works off what waits", measure, Size(tasks=20_000, rounds=5)
-)
+BENCHMARK = Benchmark("how fast one worker, 32 at a time, works off what waits", measure, Size(tasks=20_000, rounds=5))

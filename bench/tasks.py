@@ -1,5 +1,6 @@
 """The tasks that both sides run: one that does nothing, and one that notes how late it starts."""
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -11,15 +12,19 @@ async def noop(number: float = 0.0) -> None:
 
 
 class Stamps:
-    """How long after its argument's moment each task started, in ms.
+    """How many ms after the moment in its argument each task started.
 
-    Both clocks are the machine's own and the same in all its processes.
+    Both clocks belong to the machine, so they are the same in all its processes.
     """
 
-    def __init__(self, clock: str) -> None:
-        self._now = CLOCKS[clock]
+    def __init__(self, clock: str, count: int = 0) -> None:
+        self.now = CLOCKS[clock]
         self.samples: list[float] = []
+        self.collected = asyncio.Event()
+        self._count = count
 
     async def stamp(self, moment: float) -> None:
         """Notes one start."""
-        self.samples.append((self._now() - moment) * 1000)
+        self.samples.append((self.now() - moment) * 1000)
+        if len(self.samples) == self._count:
+            self.collected.set()

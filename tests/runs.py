@@ -1,6 +1,7 @@
 """Runs of a function with its dependencies, without a worker or Redis around them."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from shadows.dependencies.context import SharedValues, TaskContext
@@ -22,6 +23,26 @@ class RecordingShadow:
 
     async def result_of(self, execution: Execution, seconds: float | None) -> Any:
         raise NotImplementedError
+
+
+class Log(list[str]):
+    """What was opened, closed and called, in order."""
+
+    def opens(self, name: str) -> Callable[[], Any]:
+        """A factory of that name, which is an async context manager."""
+
+        @asynccontextmanager
+        async def factory() -> AsyncIterator[str]:
+            self.append(f"open {name}")
+            try:
+                yield name
+            except BaseException as error:
+                self.append(f"{name} sees {type(error).__name__}")
+                raise
+            finally:
+                self.append(f"close {name}")
+
+        return factory
 
 
 def execution_of(function: Callable[..., Any], *args: Any, attempt: int = 1, **kwargs: Any) -> Execution:

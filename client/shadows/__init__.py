@@ -4,10 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .annotations import Logged
+from .default import add
 from .dependencies import (
+    CallArgument,
     CurrentExecution,
     CurrentShadow,
     CurrentWorker,
+    CycleError,
     Dependency,
     Depends,
     ExponentialRetry,
@@ -30,9 +33,11 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "CallArgument",
     "CurrentExecution",
     "CurrentShadow",
     "CurrentWorker",
+    "CycleError",
     "Dependency",
     "Depends",
     "Disposition",
@@ -55,6 +60,7 @@ __all__ = [
     "Timeout",
     "Worker",
     "__version__",
+    "add",
 ]
 
 

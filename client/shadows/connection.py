@@ -176,13 +176,19 @@ class Link:
             await self._drop()
             raise
 
-    async def run(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> Any:
+    async def run(
+        self,
+        script: Script,
+        keys: Sequence[Argument],
+        arguments: Sequence[Argument],
+        seconds: float = CALL_SECONDS,
+    ) -> Any:
         """Runs a script by its digest; a server that forgot it (restart, SCRIPT FLUSH) is told again."""
         try:
-            return await self.call("EVALSHA", script.digest, len(keys), *keys, *arguments)
+            return await self.call("EVALSHA", script.digest, len(keys), *keys, *arguments, seconds=seconds)
         except NoScriptError:
             # NOSCRIPT comes before anything ran, so sending it whole repeats nothing.
-            return await self.call("EVAL", script.source, len(keys), *keys, *arguments)
+            return await self.call("EVAL", script.source, len(keys), *keys, *arguments, seconds=seconds)
 
     async def repeat(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> Any:
         """Runs a script that may run twice, or answers a number from its cache: sent again until 5 s are over."""

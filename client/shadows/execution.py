@@ -103,7 +103,7 @@ class Execution:
         self,
         *,
         timeout: timedelta | float | None = None,
-        deadline: datetime | None = None,  # noqa: ASYNC109 # public
+        deadline: datetime | None = None,
     ) -> Any:
         """Waits for the end of this submission, through its retries, and returns what the task returned.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from .codec.codec import Codec
 from .connection import Link
-from .errors import ExecutionCancelled, PayloadError, QuarantinedTask, ResultNotKept
+from .errors import ExecutionCancelled, PayloadError, QuarantinedTask, RemoteError, ResultNotKept
 from .execution import Execution, ExecutionProgress
 from .keys import RECLAIMED, Keys
 from .registry import Registry
@@ -191,10 +191,17 @@ class Records:
             task = self._registry.get(name)
             return self._codec.decode_result(task.signature if task else None, name, execution.key, body)
         if outcome.state is ExecutionState.FAILED:
-            raise self._codec.decode_error(name, execution.key, body)
+            raise catchable(self._codec.decode_error(name, execution.key, body))
         if outcome.state is ExecutionState.QUARANTINED:
             raise QuarantinedTask(execution.key, body.decode())
         raise ExecutionCancelled(body.decode() or "cancelled")
+
+
+def catchable(error: BaseException) -> Exception:
+    """A task's SystemExit or CancelledError must not end or cancel whoever asked for its result."""
+    if isinstance(error, Exception):
+        return error
+    return RemoteError(type(error).__qualname__, str(error))
 
 
 def missing(execution: Execution, record: Record) -> Exception:

@@ -1,7 +1,7 @@
 """Tasks that every `shadows worker` knows: to try things out, and to see that a deployment works."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from logging import Logger, LoggerAdapter
 from typing import Annotated, Any
 
@@ -41,5 +41,5 @@ async def sleep(seconds: Annotated[float, Logged], logger: LoggerAdapter[Logger]
 def said(message: str, name: str, execution: Execution) -> str:
     """The message with its key, its shadow, when it was due, and who runs it."""
     due = execution.when or datetime.now(UTC)
-    late = format_duration(max(datetime.now(UTC) - due, due - due))
+    late = format_duration(timedelta(milliseconds=max(0, (datetime.now(UTC) - due) // timedelta(milliseconds=1))))
     return f"{message} (key {execution.key!r} of shadow {name!r}, due {late} ago, on worker {execution.worker})"

@@ -1,6 +1,7 @@
 """Redis URLs: which ones we take, and how they may be shown."""
 
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+import re
+from urllib.parse import urlsplit, urlunsplit
 
 from .errors import ConfigurationError
 
@@ -14,6 +15,8 @@ SCHEMES = {
     "valkeys": "rediss",
     "embedded": "embedded",
 }
+# A unix:// URL has its password in the query.
+PASSWORD = re.compile(r"([?&][^=&]*password[^=&]*=)[^&]*", re.IGNORECASE)
 LATER = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 
 
@@ -22,7 +25,12 @@ def checked(url: str) -> str:
 
     Raises ConfigurationError when the scheme, the port or the database can't be right.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"The URL {redacted(url)!r} can't be read: {error}. Write it as {DEFAULT_URL}, an IPv6 address in brackets."
+        ) from None
     if parts.scheme in LATER:
         raise ConfigurationError(
             f"The URL {redacted(url)!r} asks for {parts.scheme.split('+')[1]} support, which this release does not "
@@ -35,10 +43,11 @@ def checked(url: str) -> str:
         )
     try:
         port = parts.port
-    except ValueError as error:
+    except ValueError:
+        # Its own words would show what it took for the port, which may be the beginning of a password.
         raise ConfigurationError(
-            f"The URL {redacted(url)!r} has a port that is not a number from 0 to 65535: {error}. "
-            "Write it as redis://host:6379/0."
+            f"The URL {redacted(url)!r} has a port that is not a number from 0 to 65535. Write it as "
+            "redis://host:6379/0, and quote what is special in a password: %23 for #, %2F for /, %3F for ?."
         ) from None
     scheme = SCHEMES[parts.scheme]
     database = parts.path.strip("/")
@@ -51,13 +60,10 @@ def checked(url: str) -> str:
 
 
 def redacted(url: str) -> str:
-    """The URL as logs and errors may show it: without its password."""
-    parts = urlsplit(url)
-    login, at, host = parts.netloc.rpartition("@")
-    if at:
-        user = login.partition(":")[0]
-        parts = parts._replace(netloc=f"{user}:***@{host}" if ":" in login else f"{login}@{host}")
-    query = [(name, "***" if "password" in name else value) for name, value in parse_qsl(parts.query)]
-    shown = urlunsplit(parts._replace(query=urlencode(query, safe="*/:")))
-    # Python leaves the slashes of an empty host out, and `unix:/path` is nothing that anybody wrote.
-    return shown if "://" in shown or "://" not in url else shown.replace(":", "://", 1)
+    """The URL as logs and errors may show it: without its password. Works on wrong URLs, too."""
+    scheme, colon, rest = url.partition("://")
+    login, at, host = rest.rpartition("@")
+    if ":" in login:
+        # The last @ ends the login, even where a character that should have been quoted, as in `p#ss`, cuts it.
+        login = login.partition(":")[0] + ":***"
+    return scheme + colon + PASSWORD.sub(r"\1***", login + at + host)

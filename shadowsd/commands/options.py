@@ -42,8 +42,8 @@ def task_paths(context: click.Context, parameter: click.Parameter, values: tuple
         module, colon, member = path.partition(":")
         if not all(part.isidentifier() for part in (*module.split("."), *([member] if colon else []))):
             raise click.BadParameter(
-                f"{path!r} does not name tasks; expected module:member or module, as Python imports it: for app/tasks.py "
-                "that is app.tasks, or app.tasks:collection."
+                f"{path!r} does not name tasks; expected module:member or module, as Python imports it: for a file "
+                "app/tasks.py that is app.tasks, or app.tasks:collection."
             )
     return paths
 

@@ -27,6 +27,7 @@ async def snapshot(shadow: Shadow, limit: int, as_json: bool) -> None:
         columns = ("State", "Function", "Key", "Due", "Worker", "Started", "Deliveries")
         show("Executions", columns, [execution_cells(row, seen) for row in rows])
     if seen.workers:
+        click.echo()
         show_workers(seen.workers, seen.taken)
 
 

@@ -20,7 +20,7 @@ from .running import Running
 
 if sys.platform != "win32":
     from uvloop import new_event_loop
-else:
+else:  # pragma: no cover # the tests run where uvloop does
     from asyncio import new_event_loop
 
 PREFIX = "SHADOWS_WORKER_"

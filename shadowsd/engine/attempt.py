@@ -77,32 +77,45 @@ class Attempts:
         running.task = asyncio.Task(run, loop=asyncio.get_running_loop(), eager_start=True)
 
     async def _run(self, running: Running, task: Task) -> None:
+        """Every way out of here frees the slot: one that stayed taken would leave its entry pending for ever."""
         entry = running.entry
         try:
-            args, kwargs = self._codec.decode_call(task.signature, entry.function, entry.key, entry.payload)
+            try:
+                args, kwargs = self._codec.decode_call(task.signature, entry.function, entry.key, entry.payload)
+            except Exception as error:
+                # Whatever it is, it is this entry's fault, and ends this entry only.
+                await self._set_aside_payload(running, error)
+                return
+            if self._held_back(running, task, args, kwargs):
+                return
+            injection = self._injection(task)
+            if injection.needed or not task.is_async:
+                await self._run_whole(running, task, injection, args, kwargs)
+                return
+            try:
+                result = await task.function(*args, **kwargs)
+            except BaseException as error:
+                self._failed(running, task, error, None)
+            else:
+                self._completed(running, task, result, None)
         except Exception as error:
-            # Whatever it is, it is this entry's fault, and ends this entry only.
-            await self._set_aside_payload(running, error)
-            return
+            logger.exception("%s with key %r could not be ended as it should.", task.name, entry.key)
+            if entry.generation in self._slots.running:
+                self._finish(running, Verdict(entry, "f", self._codec.encode_error(task.name, entry.key, error), 0))
+
+    def _held_back(self, running: Running, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether the entry must not run, and was ended instead."""
+        entry = running.entry
         if self._strikelist.strikes and (struck := self._strikelist.struck(task.function, task.name, args, kwargs)):
             logger.info("%s with key %r is struck (%s) and does not run.", entry.function, entry.key, struck)
             perpetual = self._injection(task).perpetual
             successor = perpetual.successor(timedelta(0)) if perpetual is not None else None
             self._end(running, task, "x", "struck", successor)
-            return
+            return True
         if self._limits.active and not self._limits.admit(entry):
             self._end(running, task, "x", "run_at_most reached its number")
-            return
-        injection = self._injection(task)
-        if injection.needed or not task.is_async:
-            await self._run_whole(running, task, injection, args, kwargs)
-            return
-        try:
-            result = await task.function(*args, **kwargs)
-        except BaseException as error:
-            self._failed(running, task, error, None)
-        else:
-            self._completed(running, task, result, None)
+            return True
+        return False
 
     async def _run_whole(
         self, running: Running, task: Task, injection: Injection, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -123,7 +136,9 @@ class Attempts:
             word = "x" if isinstance(error, asyncio.CancelledError) else "f"
             outcome = Outcome(self._elapsed(running), exception=error)
         else:
-            outcome = Outcome(self._elapsed(running), result=result)
+            # A commit that fails when its dependency is closed is a failed task, though the function returned.
+            word = "f" if resolved.closing_error is not None else word
+            outcome = Outcome(self._elapsed(running), result=result, exception=resolved.closing_error)
         await self._decide(running, task, word, execution, resolved, outcome)
 
     async def _call(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -186,7 +201,12 @@ class Attempts:
 
     def _stopped(self, running: Running, error: BaseException) -> bool:
         """Whether the run was stopped from outside, and what that leaves to do is done."""
-        if running.stop is None or not isinstance(error, asyncio.CancelledError):
+        cancelled = isinstance(error, asyncio.CancelledError)
+        if running.stop is None and cancelled and self._worker.reader.stopping and running.cancelled_from_outside:
+            # The loop itself is being closed, as at a second Ctrl-C: the task did not ask for it.
+            running.stop = Stop.SHUTDOWN
+        # What a task makes of being stopped is no outcome; a plain function was not stopped at all.
+        if running.stop is None or not (cancelled or (running.stop is Stop.SHUTDOWN and running.is_async)):
             return False
         if running.stop is Stop.SHUTDOWN:
             self._finish(running, Verdict(running.entry, "b", b"", 0))

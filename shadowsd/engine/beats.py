@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from redis.exceptions import RedisError, ResponseError
 
-from shadows.connection import Link
+from shadows.connection import CALL_SECONDS, Link
 from shadows.errors import ConnectionFailed, ServerRefused, ShadowsError
 from shadows.scripts import LEAVE
 
@@ -26,7 +26,8 @@ logger = getLogger("shadows.worker")
 VERIFY_SECONDS = 60.0
 # A lease is looked at this long after its end, so that the look does not come a moment too early.
 AFTER_EXPIRY_MS = 5
-JOIN_SECONDS = 6.0
+# A bit in a beat's answer about what waits beside the stream.
+SUSPECTS_WAIT = 2
 
 
 class Beats:
@@ -51,29 +52,35 @@ class Beats:
         self._asides = asides
         self._finish = finish
         self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._obstacle: Exception | None = None
         self._published = -1
         self._timer: asyncio.TimerHandle | None = None
         self.beat_now: Callable[[], None] = lambda: None
 
     async def joined(self) -> None:
         """Waits for the first beat; raises what kept it from coming through."""
-        async with asyncio.timeout(JOIN_SECONDS):
-            await self._first
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                await self._first
+        except TimeoutError as error:
+            raise self._obstacle or error from None
 
-    def came(self, beat: Beat, connection: int) -> None:
+    def came(self, beat: Beat) -> None:
         """One beat came through."""
+        if beat.consumer != self._worker.membership.consumer:
+            return  # it was for the name that this worker had before
         if not beat.kept:
             self._lost()
             return
-        self._worker.membership.held = True
+        self._worker.membership.joined = True
         self._worker.slots.wake()
         if not self._first.done():
             self._first.set_result(None)
         self._worker.outage.worked("beating")
-        self._sweeper.beat_came_through(connection)
+        self._sweeper.beat_came_through(beat.connection, beat.arrived, beat.now)
         self._signals.reload_strikes(beat.strikes)
         if beat.beside:
-            self._worker.reader.look_beside()
+            self._worker.reader.look_beside(suspects=bool(beat.beside & SUSPECTS_WAIT))
         self._scheduler.due_in(beat.next_due)
         known = [name for name in map(bytes.decode, beat.parked) if name in self._shadow.registry]
         self._spawn(self._look_after(beat, known))
@@ -114,9 +121,11 @@ class Beats:
         """A beat did not come through."""
         self._sweeper.beat_failed()
         if not self._first.done():
-            self._first.set_exception(error)
+            self._obstacle = error
+            if not isinstance(error, ConnectionFailed):
+                self._first.set_exception(error)
             return
-        self._spawn(self._worker.outage.failed("beating", error))
+        self._worker.outage.note("beating", error)
 
     def _lost(self) -> None:
         """Somebody took over what this worker held: it starts nothing, and comes back as somebody else."""
@@ -126,7 +135,7 @@ class Beats:
             "its outcomes won't count. It joins again. Look for a blocked event loop or a paused process.",
             worker.name,
         )
-        worker.membership.held = False
+        worker.membership.joined = False
         worker.slots.stop_all(Stop.LEASE_LOST)
         worker.rejoin()
         self._published = -1

@@ -13,7 +13,9 @@ class Entry:
     )  # fmt: skip
 
     def __init__(self, place: int, generation: str, fields: list[bytes], deliveries: int, consumer: str) -> None:
-        """Raises ValueError when a field is missing or damaged."""
+        """Raises ValueError when a field is missing or damaged, or the id is none of ours."""
+        if "-" in generation:
+            raise ValueError(f"the entry has the id {generation}, and ours end in -0: it was not written by shadows")
         self.place = place
         self.generation = generation
         self.deliveries = deliveries
@@ -60,4 +62,9 @@ def read_entries(reply: Any, consumer: str) -> list[tuple[str, list[bytes], int,
     """The rows of an XREADGROUP reply: generation, fields, place, deliveries; none when it ended without any."""
     if not reply:
         return []
-    return [(id[:-2].decode() if id.endswith(b"-0") else id.decode(), fields, STREAM, 1) for id, fields in reply[0][1]]
+    return [(number_of(id), fields, STREAM, 1) for id, fields in reply[0][1]]
+
+
+def number_of(id: bytes) -> str:
+    """The generation in an entry's id; the whole id, with its dash, when it is none of ours."""
+    return (id[:-2] if id.endswith(b"-0") else id).decode()

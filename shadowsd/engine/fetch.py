@@ -7,18 +7,19 @@ back) is claimed before it. A suspect, which was in flight at two deaths, runs a
 import asyncio
 from collections.abc import Callable
 from logging import getLogger
+from time import monotonic
 from typing import Any
 
 from redis.exceptions import ResponseError
 
 from shadows.connection import Link
 from shadows.errors import ConnectionFailed, ServerRefused
-from shadows.keys import GROUP, PLACES, Keys
+from shadows.keys import GROUP, PLACES, SUSPECTS, Keys
 from shadows.scripts import CLAIM
 
 from .asides import Asides
 from .attempt import Attempts
-from .entries import Entry, read_entries
+from .entries import Entry, number_of, read_entries
 from .membership import Membership
 from .outage import Outage
 from .slots import Slots
@@ -42,6 +43,7 @@ class Reader:
         membership: Membership,
         outage: Outage,
         block_ms: int,
+        lease_seconds: float,
         on_flush: Callable[[], None],
     ) -> None:
         self._link = link
@@ -53,6 +55,8 @@ class Reader:
         self._membership = membership
         self._outage = outage
         self._block_ms = block_ms
+        # A suspect waits so long for an idle worker, before a busy one stops reading to become idle.
+        self._leave_to_idle = lease_seconds
         self._on_flush = on_flush
         self._blocked = False
         self._wanted = False
@@ -60,6 +64,7 @@ class Reader:
         self._opened = 0
         self._work_beside = True
         self._suspects = True
+        self._suspects_since = monotonic()
         self._verify = True
         self.stopping = False
         self.client_id = 0
@@ -100,7 +105,7 @@ class Reader:
             rows = await self._claim(consumer, self._slots.free, "work")
             self._work_beside = bool(rows)
             self._start(rows, consumer)
-        elif self._suspects:
+        elif self._suspects and (self._slots.idle or monotonic() - self._suspects_since > self._leave_to_idle):
             await self._run_suspect(consumer)
         else:
             await self._read(consumer)
@@ -120,8 +125,14 @@ class Reader:
     def _start(self, rows: list[tuple[str, list[bytes], int, int]], consumer: str) -> None:
         if consumer != self._membership.consumer:
             return  # the lease was lost meanwhile: these belong to whoever takes over
+        if rows and not self._membership.held:
+            self._verify = True  # perhaps lost, too; the next beat knows
+            return
         for generation, fields, place, deliveries in rows:
-            if self._slots.knows(generation):
+            holder = self._slots.holder(generation)
+            if holder is not None:
+                if holder != consumer:
+                    self._membership.spawn(self._verify_after(generation))
                 continue
             try:
                 entry = Entry(place, generation, fields, deliveries, consumer)
@@ -130,18 +141,32 @@ class Reader:
             else:
                 self._attempts.start(entry)
 
+    async def _verify_after(self, generation: str) -> None:
+        """What this worker had lost came back to it before it was done with it: it runs again afterwards."""
+        while self._slots.knows(generation):
+            await self._slots.change()
+        self._verify = True
+        self.wake()
+
     async def _claim(self, consumer: str, count: int, kind: str) -> list[tuple[str, list[bytes], int, int]]:
         reply: list[Any] = await self._control.run(CLAIM, self._keys.streams, [consumer, count, kind])
-        return [(generation.decode(), fields, place, deliveries) for place, generation, fields, deliveries in reply]
+        return [(number_of(id), fields, place, deliveries) for place, id, fields, deliveries in reply]
 
     async def _run_suspect(self, consumer: str) -> None:
-        """Alone, so that the next death has one culprit. [semantics 14]"""
-        if not self._slots.idle:
-            await self._slots.change()
-            return
+        """It is claimed before this worker becomes idle for it, so that only one does."""
         self._suspects = False
         rows = await self._claim(consumer, 1, "suspects")
-        self._suspects = bool(rows)
+        if rows:
+            self._suspects = True
+            await self._run_alone(rows, consumer)
+
+    async def _run_alone(self, rows: list[tuple[str, list[bytes], int, int]], consumer: str) -> None:
+        """With nothing else in flight, so that the next death has one culprit. [semantics 14]"""
+        while not self._slots.idle and not self.stopping:
+            await self._slots.change()
+        if self.stopping:
+            self._verify = True
+            return
         self._start(rows, consumer)
         await self._slots.until_idle()
 
@@ -153,14 +178,16 @@ class Reader:
                 continue
             most = 4 * self._slots.concurrency
             pending = await self._link.call("XPENDING", stream, GROUP, "-", "+", most, consumer)
-            unseen = [row for row in pending if not self._slots.knows(row[0][:-2].decode())]
+            unseen = [row for row in pending if self._slots.holder(number_of(row[0])) != consumer]
             for id, _, _, deliveries in unseen:
                 found = await self._link.call("XRANGE", stream, id, id)
                 if not found:
                     await self._link.call("XACK", stream, GROUP, id)
+                elif place == SUSPECTS:
+                    await self._run_alone([(number_of(id), found[0][1], place, deliveries)], consumer)
                 elif self._slots.free > 0:
                     logger.info("The entry %s was handed to this worker and not seen; it runs now.", id.decode())
-                    self._start([(id[:-2].decode(), found[0][1], place, deliveries)], consumer)
+                    self._start([(number_of(id), found[0][1], place, deliveries)], consumer)
                 else:
                     self._verify = True
                     await self._slots.change()
@@ -177,9 +204,12 @@ class Reader:
         else:
             self._on_flush()
 
-    def look_beside(self) -> None:
+    def look_beside(self, *, suspects: bool = True) -> None:
         """Something waits beside the stream: claim it before new work."""
-        self._work_beside = self._suspects = True
+        self._work_beside = True
+        if suspects and not self._suspects:
+            self._suspects = True
+            self._suspects_since = monotonic()
         self.wake()
 
     def verify(self) -> None:

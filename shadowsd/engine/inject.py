@@ -11,9 +11,7 @@ The resolving itself (frames, call arguments, the cache of `Depends`) is uncalle
 when closing fails, and takes half as long again.
 """
 
-import logging
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -35,8 +33,7 @@ from shadows.dependencies.kinds import CompletionHandler, FailureHandler, Runtim
 from shadows.dependencies.perpetual import Perpetual
 from shadows.dependencies.retry import Retry, RetryRequested
 from shadows.dependencies.timeout import Timeout
-
-logger = logging.getLogger(__name__)
+from shadowsd.engine.opened import Opened
 
 type Declared = tuple[str, Dependency[Any]]
 
@@ -203,65 +200,3 @@ class Resolved:
         )
         failure.__cause__ = error
         return failure
-
-
-class Opened(AsyncExitStack):
-    """What a run opened, in order; knows the name of whatever fails to close.
-
-    It is an exit stack for the two methods that uncalled-for calls; all others fail, as nothing set them up.
-    """
-
-    def __init__(self, owner: str) -> None:
-        self._owner = owner
-        self.managers: list[AbstractAsyncContextManager[Any] | AbstractContextManager[Any]] = []
-        self.closing_error: Exception | None = None
-
-    async def enter_async_context[T](self, manager: AbstractAsyncContextManager[T, Any]) -> T:
-        value = await manager.__aenter__()
-        # Most dependencies have nothing to close, and inherit the `__aexit__` that does nothing.
-        if type(manager).__aexit__ is not Dependency.__aexit__:
-            self.managers.append(manager)
-        return value
-
-    def enter_context[T](self, manager: AbstractContextManager[T, Any]) -> T:
-        value = manager.__enter__()
-        self.managers.append(manager)
-        return value
-
-    async def close(self, outcome: BaseException | None) -> None:
-        """Closes all, last first. Each is told the task's own outcome, whatever another one made of it."""
-        interruption: BaseException | None = None
-        while self.managers:
-            manager = self.managers.pop()
-            try:
-                await _close(manager, outcome)
-            except Exception as error:
-                if error is not outcome:
-                    self._report(manager, error, outcome)
-            except BaseException as error:
-                interruption = error
-        if interruption is not None:
-            raise interruption
-
-    def _report(self, manager: object, error: Exception, outcome: BaseException | None) -> None:
-        self.closing_error = self.closing_error or error
-        described = _describe_opened(manager)
-        logger.error("Closing %s after %s failed; the outcome stays as it was", described, self._owner, exc_info=error)
-        if outcome is not None:
-            outcome.add_note(f"Then closing {described} failed: {type(error).__name__}: {error}")
-
-
-async def _close(
-    manager: AbstractAsyncContextManager[Any] | AbstractContextManager[Any], outcome: BaseException | None
-) -> None:
-    told = (type(outcome), outcome, outcome.__traceback__) if outcome is not None else (None, None, None)
-    if isinstance(manager, AbstractAsyncContextManager):
-        await manager.__aexit__(*told)
-    else:
-        manager.__exit__(*told)
-
-
-def _describe_opened(manager: object) -> str:
-    """The name of the generator behind a context manager made by contextlib; the class of any other."""
-    generator = getattr(manager, "gen", None)
-    return getattr(generator, "__qualname__", None) or describe(manager)

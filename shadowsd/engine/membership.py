@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Coroutine
+from time import monotonic
 from typing import Any
 
 
@@ -12,14 +13,23 @@ class Membership:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.held = False
+        self.joined = False
+        # By the monotonic clock; the pulse's thread writes it, so that it is right however busy the loop is.
+        self.lease_ends = 0.0
         self.consumer = ""
         self.incarnation = ""
         self.renew()
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    @property
+    def held(self) -> bool:
+        """Whether this worker has its lease, as far as it can know. A process that was paused longer than
+        that must not start what it was handed before it knows whether that is still its own."""
+        return self.joined and monotonic() < self.lease_ends
+
     def renew(self) -> None:
         """Takes a new consumer name."""
+        self.joined = False
         self.incarnation = os.urandom(4).hex()
         self.consumer = f"{self.name}#{self.incarnation}"
 

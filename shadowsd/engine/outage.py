@@ -27,13 +27,18 @@ class Outage:
         """Whether some part of the worker can't use Redis now."""
         return bool(self._failing)
 
-    async def failed(self, part: str, error: Exception) -> None:
-        """One part's call failed: says so if it is the first, and pauses, longer each time."""
+    def note(self, part: str, error: Exception) -> int:
+        """One part's call failed: says so if it is the first; returns how often this part failed in a row."""
         if self._began is None:
             self._began = monotonic()
             logger.warning("Redis can't be used now, and is tried again until it can. %s", error)
             self._events.emit(OutageBegan(str(error)))
-        count = self._failing[part] = self._failing.get(part, 0) + 1
+        self._failing[part] = self._failing.get(part, 0) + 1
+        return self._failing[part]
+
+    async def failed(self, part: str, error: Exception) -> None:
+        """The same, and pauses, longer each time."""
+        count = self.note(part, error)
         await asyncio.sleep(min(self._longest, FIRST_PAUSE_SECONDS * 2 ** min(count - 1, 20)))
 
     def worked(self, part: str) -> None:

@@ -14,10 +14,8 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 import msgspec
-from redis.exceptions import RedisError
 
-from shadows.connection import Link, Server
-from shadows.errors import ShadowsError
+from shadows.connection import CALL_SECONDS, Link, Server
 from shadows.keys import Keys
 from shadows.scripts import BEAT
 
@@ -25,10 +23,18 @@ from .membership import Membership
 
 logger = getLogger("shadows.worker")
 
+# Below this, a machine that is merely busy would look like a server that is gone.
+LEAST_PATIENCE_SECONDS = 1.0
+# Until it has joined, a worker waits for its first beat with everything else.
+JOINING_PAUSE_SECONDS = 0.1
+
 
 class Beat(NamedTuple):
-    """What Redis answered to one sign of life; times in ms."""
+    """What Redis answered to one sign of life; times in ms, but for `arrived`, in seconds of the monotonic clock."""
 
+    consumer: str
+    connection: int
+    arrived: float
     kept: int
     now: float
     next_due: int
@@ -51,7 +57,7 @@ class Pulse:
         lease_ms: int,
         silent_seconds: float,
         row: Callable[[], dict[str, Any]],
-        on_beat: Callable[[Beat, int], None],
+        on_beat: Callable[[Beat], None],
         on_failure: Callable[[Exception], None],
     ) -> None:
         self._link = Link(server, f"pulse:{membership.incarnation}")
@@ -72,6 +78,9 @@ class Pulse:
         self._hurry: asyncio.Event | None = None
         self._stopping = False
         self._joined = ""
+        self._gave_up = False
+        # A call that hangs must not cost the lease, which the next one could still save.
+        self._patience = min(CALL_SECONDS, max(LEAST_PATIENCE_SECONDS, lease_ms / 2000))
         self._thread = threading.Thread(target=self._main, name="shadows pulse", daemon=True)
 
     def start(self) -> None:
@@ -109,8 +118,10 @@ class Pulse:
             if began - self._seen_alive > self._silent:
                 self._give_up()
             else:
-                await self._beat()
-            pause = max(0.0, self._interval - (monotonic() - began))
+                self._gave_up = False
+                await self._beat(began)
+            interval = self._interval if self._joined else min(self._interval, JOINING_PAUSE_SECONDS)
+            pause = max(0.0, interval - (monotonic() - began))
             try:
                 async with asyncio.timeout(pause):
                     await self._hurry.wait()
@@ -119,6 +130,9 @@ class Pulse:
         await self._link.close()
 
     def _give_up(self) -> None:
+        if self._gave_up:
+            return
+        self._gave_up = True
         logger.error(
             "The event loop of worker %s was silent for more than redelivery_timeout (%g s), so its lease is not "
             "renewed any more and its tasks go to another worker. A task blocks the loop: run it as a plain `def`, "
@@ -127,19 +141,23 @@ class Pulse:
             self._silent,
         )
 
-    async def _beat(self) -> None:
-        consumer = self._membership.consumer
-        row = msgspec.msgpack.encode(self._row())
-        is_first = int(consumer != self._joined)
+    async def _beat(self, now: float) -> None:
+        membership = self._membership
+        consumer = membership.consumer
+        # Within the lease nobody can have taken over, so that a lease which is gone was flushed.
+        is_sure = int(consumer != self._joined or now < membership.lease_ends)
         try:
-            reply = await self._link.run(BEAT, self._keys, [consumer, self._lease_ms, row, is_first])
-        except (ShadowsError, RedisError) as error:
+            row = msgspec.msgpack.encode(self._row())
+            arguments = [consumer, self._lease_ms, row, is_sure]
+            reply = await self._link.run(BEAT, self._keys, arguments, seconds=self._patience)
+            beat = Beat(consumer, self._link.opened, monotonic(), *reply)
+        except Exception as error:  # whatever it is, a worker without a pulse would be a dead one that works on
             self._tell(self._on_failure, error)
             return
-        beat = Beat(*reply)
-        if beat.kept:
+        if beat.kept and consumer == membership.consumer:
             self._joined = consumer
-        self._tell(self._on_beat, beat, self._link.opened)
+            membership.lease_ends = now + self._lease_ms / 1000
+        self._tell(self._on_beat, beat)
 
     def _tell(self, listener: Callable[..., None], *values: Any) -> None:
         try:

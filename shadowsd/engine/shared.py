@@ -15,7 +15,7 @@ from typing import Any, Self
 from uncalled_for.functional import _Depends as DependsDependency  # see inject.py
 
 from shadows.dependencies.context import TaskContext, current
-from shadowsd.engine.inject import Opened
+from shadowsd.engine.opened import Opened
 
 type Factory = Callable[..., Any]
 

@@ -28,6 +28,11 @@ class Running:
         self.stop: Stop | None = None
         self.handed_back = False
 
+    @property
+    def cancelled_from_outside(self) -> bool:
+        """Whether somebody cancelled the asyncio task, rather than its code raising CancelledError."""
+        return self.task is not None and self.task.cancelling() > 0
+
 
 class Slots:
     """The table of entries in flight: running in a slot, or waiting for their outcome to be written."""
@@ -55,6 +60,12 @@ class Slots:
     def knows(self, generation: str) -> bool:
         """Whether an entry is in flight here."""
         return generation in self.running or generation in self.unsettled
+
+    def holder(self, generation: str) -> str | None:
+        """Under which consumer name an entry is in flight here."""
+        running = self.running.get(generation)
+        entry = running.entry if running is not None else self.unsettled.get(generation)
+        return entry.consumer if entry is not None else None
 
     def take(self, running: Running) -> bool:
         """Puts an entry into a slot; False when it was cancelled while it was on its way."""

@@ -41,16 +41,21 @@ class Sweeper:
         self._steady_since: float | None = None
         self._last_beat = 0.0
         self._connection = 0
+        self._redis_clock = 0.0
+        self._leaseless: set[str] = set()
         self._taking: set[str] = set()
 
-    def beat_came_through(self, connection: int) -> None:
-        """Notes one renewal; a new connection, or a gap, begins the waiting anew."""
-        now = monotonic()
-        gap = now - self._last_beat > self._lease / 2
-        if self._steady_since is None or gap or connection != self._connection:
-            self._steady_since = now
-        self._last_beat = now
+    def beat_came_through(self, connection: int, arrived: float, redis_ms: float) -> None:
+        """Notes one renewal, which arrived at `arrived` of the monotonic clock. A new connection, a gap, or a jump
+        of Redis's own clock, which ends all leases at once, begins the waiting anew."""
+        passed = arrived - self._last_beat
+        jump = abs((redis_ms - self._redis_clock) / 1000 - passed)
+        disturbed = connection != self._connection or max(passed, jump) > self._lease / 2
+        if self._steady_since is None or disturbed:
+            self._steady_since = arrived
+        self._last_beat = arrived
         self._connection = connection
+        self._redis_clock = redis_ms
 
     def beat_failed(self) -> None:
         """Notes that a renewal did not come through."""
@@ -107,18 +112,24 @@ class Sweeper:
     async def _cut_off(self, consumer: str) -> None:
         """Ends the dead one's blocked read, which Redis would still hand new entries to. The name is checked,
         since a restarted server gives the same numbers to others."""
-        row = await self._link.call("HGET", self._keys.workers, consumer)
-        reader = msgspec.msgpack.decode(row).get("reader", 0) if row else 0
+        reader = reader_of(await self._link.call("HGET", self._keys.workers, consumer))
         if not reader:
             return
-        listed = await self._link.call("CLIENT", "LIST", "ID", reader)
-        if b"name=shadows:reader:" + consumer.rpartition("#")[2].encode() in listed:
-            await self._link.call("CLIENT", "KILL", "ID", reader)
+        try:
+            listed = await self._link.call("CLIENT", "LIST", "ID", reader)
+            if b"name=shadows:reader:" + consumer.rpartition("#")[2].encode() in listed:
+                await self._link.call("CLIENT", "KILL", "ID", reader)
+        except ResponseError as error:
+            # Not every user of Redis may do that. What the dead one is handed later, the sweep takes.
+            logger.debug("The connection of %s could not be cut: %s", consumer, error)
 
     async def sweep(self) -> None:
-        """Looks at every consumer of every stream, also at those whose lease was lost without a trace."""
-        dead = await self._link.run(DEAD, [*self._keys.streams, self._keys.leases], [])
-        await self.take_over([consumer.decode() for consumer in dead])
+        """Looks at every consumer of every stream, also at those whose lease was lost without a trace: these
+        only when they had none the last time either, since the living have renewed it meanwhile."""
+        found = await self._link.run(DEAD, [*self._keys.streams, self._keys.leases], [])
+        leaseless = {consumer.decode() for consumer in found}
+        known, self._leaseless = self._leaseless, leaseless
+        await self.take_over(sorted(known & leaseless))
 
     async def sweep_forever(self) -> None:
         """Sweeps once a lease period."""
@@ -129,3 +140,13 @@ class Sweeper:
                     await self.sweep()
                 except (ConnectionFailed, ServerRefused, ResponseError) as error:
                     logger.debug("The sweep failed and comes again: %s", error)
+
+
+def reader_of(row: bytes | None) -> int:
+    """The number of the connection that a worker reads by, as its last beat told; 0 when it can't be known."""
+    try:
+        said = msgspec.msgpack.decode(row or b"\x80")
+    except msgspec.DecodeError:
+        return 0
+    reader = said.get("reader", 0) if isinstance(said, dict) else 0
+    return reader if isinstance(reader, int) else 0

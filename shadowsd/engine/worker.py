@@ -138,7 +138,8 @@ class Worker:
         )
         block_ms = min(LONGEST_BLOCK_MS, int(lease.total_seconds() * 500))
         self.reader = Reader(
-            self._reading, self._control, keys, slots, attempts, asides, membership, outage, block_ms, self._seed_again
+            self._reading, self._control, keys, slots, attempts, asides, membership, outage, block_ms,
+            lease.total_seconds(), self._seed_again,
         )
         scheduler = Scheduler(
             self._control, keys, self._signal_link, outage, settings.ttl_ms, self.scheduling_resolution
@@ -188,7 +189,6 @@ class Worker:
             raise ShadowsError("The worker is not open. Write `async with Worker(shadows) as worker:` around it.")
         if self.schedule_automatic_tasks:
             await seed(self.shadows)
-        self.reader.stopping = False
         self.reader.look_beside()
         reading = asyncio.create_task(self.reader.run(), name="shadows reader")
         repeating = [asyncio.create_task(work()) for work in self._repeating]
@@ -205,6 +205,8 @@ class Worker:
                 for task in waiting:
                     task.cancel()
                 await asyncio.gather(*waiting, return_exceptions=True)
+                # Only now, so that a `stop` that came before this run began was heard, too.
+                self.reader.stopping = False
 
     async def _drain(self, reading: asyncio.Task[None]) -> None:
         """Reads no more, finishes what runs, and writes every outcome. A second cancel stops it at once."""

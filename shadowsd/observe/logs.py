@@ -27,8 +27,11 @@ def configure_logging(level: str, style: str) -> None:
 
 def handler_for(style: str) -> logging.Handler:
     """The handler of one format; without markup or highlights that a task's own words could abuse."""
+    handler: logging.Handler
     if style == "rich":
-        return RichHandler(console=Console(stderr=True), show_path=False, omit_repeated_times=False, markup=False)
+        handler = RichHandler(console=Console(stderr=True), show_path=False, omit_repeated_times=False, markup=False)
+        handler.setFormatter(logging.Formatter("%(message)s", "[%X]"))
+        return handler
     handler = logging.StreamHandler()
     if style == "json":
         names = {"levelname": "level", "name": "logger"}

@@ -1,12 +1,10 @@
-"""What a task's dependencies get, in which order, and what happens when one of them fails."""
+"""What a task's dependencies get, and in which order."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
-from types import TracebackType
 from typing import Annotated, Any, Self
 
 import pytest
@@ -16,9 +14,7 @@ from shadows.dependencies import (
     CallArgument,
     CompletionHandler,
     Dependency,
-    DependencyFailed,
     Depends,
-    FailureHandler,
     Outcome,
     Perpetual,
     Retry,
@@ -30,27 +26,7 @@ from shadows.dependencies import (
 )
 from shadows.execution import Execution
 from shadowsd.engine.inject import Injection
-from tests.runs import context_of, entering, execution_of, run
-
-
-class Log(list[str]):
-    """What was opened, closed and called, in order."""
-
-    def opens(self, name: str) -> Callable[[], Any]:
-        """A factory of that name, which is an async context manager."""
-
-        @asynccontextmanager
-        async def factory() -> AsyncIterator[str]:
-            self.append(f"open {name}")
-            try:
-                yield name
-            except BaseException as error:
-                self.append(f"{name} sees {type(error).__name__}")
-                raise
-            finally:
-                self.append(f"close {name}")
-
-        return factory
+from tests.runs import Log, context_of, entering, execution_of, run
 
 
 @pytest.fixture
@@ -206,30 +182,6 @@ async def test_a_value_is_made_once_per_run() -> None:
     assert second == (made[1], made[1])
 
 
-async def test_dependencies_close_in_reverse(log: Log) -> None:
-    outer = log.opens("outer")
-
-    @asynccontextmanager
-    async def inner(value: str = Depends(outer)) -> AsyncIterator[str]:
-        log.append(f"open inner over {value}")
-        yield "inner"
-        log.append("close inner")
-
-    async def task(a: str = Depends(inner), b: str = Depends(log.opens("last"))) -> None:
-        log.append("task")
-
-    await run(execution_of(task))
-    assert log == [
-        "open outer",
-        "open inner over outer",
-        "open last",
-        "task",
-        "close last",
-        "close inner",
-        "close outer",
-    ]
-
-
 @pytest.mark.parametrize(
     "execution",
     [
@@ -308,9 +260,7 @@ class Seen(Dependency[None]):
 
     seen: list[Any] = []  # noqa: RUF012 - shared on purpose
 
-    def __init__(self, fails: bool = False) -> None:
-        self.fails = fails
-        self.argument: Any = None
+    argument: Any = None
 
     def bind_to_parameter(self, name: str, value: Any) -> Self:
         bound = super().bind_to_parameter(name, value)
@@ -318,8 +268,6 @@ class Seen(Dependency[None]):
         return bound
 
     async def __aenter__(self) -> None:
-        if self.fails:
-            raise LookupError("not today")
         self.seen.append(self.argument)
 
 
@@ -334,119 +282,6 @@ async def test_an_annotation_wraps_the_call_and_sees_the_argument() -> None:
 
     await run(execution_of(task, 1))
     assert Seen.seen == [("a", 1), ("b", 2), ("c", "async")]
-
-
-async def broken() -> str:
-    raise ConnectionError("no database")
-
-
-def over_broken(database: str = Depends(broken)) -> str:
-    return database
-
-
-async def test_a_failing_dependency_fails_the_task_and_is_named() -> None:
-    async def task(order: int, report: str = Depends(over_broken)) -> None: ...
-
-    with pytest.raises(DependencyFailed) as raised:
-        await run(execution_of(task, 1))
-    message = str(raised.value)
-    for part in ("task", "'report'", "Depends(over_broken)", "ConnectionError: no database"):
-        assert part in message
-    assert isinstance(raised.value.__cause__, ConnectionError)
-
-
-async def test_a_failing_annotation_is_named_too() -> None:
-    async def task(order: Annotated[int, Seen(fails=True)]) -> None: ...
-
-    with pytest.raises(DependencyFailed, match="Seen of its parameter 'order' failed: LookupError"):
-        await run(execution_of(task, 1))
-
-
-async def test_what_was_open_when_one_failed_is_closed_and_told(log: Log) -> None:
-    async def task(a: str = Depends(log.opens("a")), b: str = Depends(broken)) -> None:
-        log.append("task")
-
-    with pytest.raises(DependencyFailed):
-        await run(execution_of(task))
-    assert log == ["open a", "a sees DependencyFailed", "close a"]
-
-
-async def test_the_handlers_are_there_when_a_dependency_failed() -> None:
-    """Otherwise a database that is down for a second would fail a task that has nine attempts left."""
-
-    async def task(
-        a: str = Depends(broken), retry: Retry = Retry(attempts=9), perpetual: Perpetual = Perpetual()
-    ) -> None: ...
-
-    resolved = entering(execution_of(task))
-    with pytest.raises(DependencyFailed):
-        await resolved.__aenter__()
-    [handler] = resolved.failure_handlers
-    assert handler.on_failure(execution_of(task), Outcome(timedelta(0))) == Successor(delay=timedelta(0))
-    assert len(resolved.completion_handlers) == 1
-
-
-class Broken(FailureHandler):
-    """A handler that can't be entered."""
-
-    async def __aenter__(self) -> object:
-        raise LookupError("no pager")
-
-    def on_failure(self, execution: Execution, outcome: Outcome) -> Successor | None:
-        raise NotImplementedError
-
-
-class Alert(FailureHandler, CompletionHandler):
-    """Both handlers in one, bound to an argument."""
-
-    argument: Any = None
-
-    def bind_to_parameter(self, name: str, value: Any) -> Self:
-        bound = super().bind_to_parameter(name, value)
-        bound.argument = value
-        return bound
-
-    def on_failure(self, execution: Execution, outcome: Outcome) -> Successor | None:
-        return None
-
-    async def on_complete(self, execution: Execution, outcome: Outcome) -> Successor | None:
-        return None
-
-
-async def test_a_handler_that_fails_does_not_take_the_others_with_it() -> None:
-    async def task(
-        order: Annotated[int, Broken()],
-        name: Annotated[str, Alert()],
-        alert: Broken = Broken(),
-        retry: Retry = Retry(attempts=9),
-    ) -> None: ...
-
-    resolved = entering(execution_of(task, 1, "x"))
-    with pytest.raises(DependencyFailed, match="Broken of its parameter 'alert' failed: LookupError") as raised:
-        await resolved.__aenter__()
-    assert isinstance(raised.value.__cause__, LookupError)
-    assert [type(handler) for handler in resolved.failure_handlers] == [Retry, Alert]
-
-
-async def test_a_handler_in_an_annotation_sees_the_argument() -> None:
-    async def task(
-        order: Annotated[int, Alert()],
-        name: Annotated[str, Alert()] = Depends(async_function),
-        fails: Annotated[int, Broken()] = 1,
-    ) -> None: ...
-
-    resolved = entering(execution_of(task, 1))
-    with pytest.raises(DependencyFailed, match="'fails'"):
-        await resolved.__aenter__()
-    assert [getattr(each, "argument", None) for each in resolved.failure_handlers] == [1, "async"]
-    assert list[object](resolved.completion_handlers) == resolved.failure_handlers
-
-
-class Traced(Runtime):
-    """A runtime of a user's own."""
-
-    async def run(self, execution: Execution, call: Callable[[], Any]) -> object:
-        return f"traced {await call()}"
 
 
 class Chain(CompletionHandler):
@@ -465,6 +300,13 @@ async def test_a_users_own_handler_needs_no_more_than_its_decision() -> None:
         assert await task(**resolved.kwargs)
     [chain] = resolved.completion_handlers
     assert chain.on_complete(execution, Outcome(timedelta(0), result=7)) == Successor(args=(7,))
+
+
+class Traced(Runtime):
+    """A runtime of a user's own."""
+
+    async def run(self, execution: Execution, call: Callable[[], Any]) -> object:
+        return f"traced {await call()}"
 
 
 async def test_a_runtime_wraps_the_call() -> None:
@@ -495,157 +337,3 @@ async def test_a_factory_gets_the_very_timeout_that_the_task_has() -> None:
         return opened[0] is limit
 
     assert await run(execution_of(task))
-
-
-async def test_a_dependency_sees_how_its_task_ended(log: Log) -> None:
-    """A transaction rolls back when the task failed."""
-
-    async def task(a: str = Depends(log.opens("a"))) -> None:
-        raise ValueError("no")
-
-    with pytest.raises(ValueError, match="no"):
-        await run(execution_of(task))
-    assert log == ["open a", "a sees ValueError", "close a"]
-
-
-async def test_a_dependency_can_not_turn_a_failure_into_a_success() -> None:
-    @contextmanager
-    def swallows() -> Iterator[None]:
-        with suppress(ValueError):
-            yield
-
-    async def task(a: None = Depends(swallows)) -> None:
-        raise ValueError("no")
-
-    with pytest.raises(ValueError, match="no"):
-        await run(execution_of(task))
-
-
-@asynccontextmanager
-async def fails_to_close() -> AsyncIterator[str]:
-    try:
-        yield "x"
-    finally:
-        raise OSError("disk full")
-
-
-class FailsToClose(Dependency[object]):
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        raise OSError("still full")
-
-
-async def test_a_failure_to_close_leaves_the_result_and_is_logged(log: Log, caplog: pytest.LogCaptureFixture) -> None:
-    async def task(
-        a: str = Depends(log.opens("a")), b: str = Depends(fails_to_close), c: FailsToClose = FailsToClose()
-    ) -> str:
-        return "done"
-
-    execution = execution_of(task)
-    with caplog.at_level(logging.ERROR):
-        async with entering(execution) as resolved:
-            assert await task(**resolved.kwargs) == "done"
-    assert [record.getMessage() for record in caplog.records] == [
-        "Closing FailsToClose after task failed; the outcome stays as it was",
-        "Closing fails_to_close after task failed; the outcome stays as it was",
-    ]
-    assert str(resolved.closing_error) == "still full"
-    assert log == ["open a", "close a"], "the others are closed all the same, and were told of a success"
-
-
-async def test_a_failure_to_close_is_noted_on_the_tasks_own_exception() -> None:
-    async def task(a: str = Depends(fails_to_close)) -> None:
-        raise ValueError("no")
-
-    with pytest.raises(ValueError, match="no") as raised:
-        await run(execution_of(task))
-    assert raised.value.__notes__ == ["Then closing fails_to_close failed: OSError: disk full"]
-
-
-class Reraises(Dependency[object]):
-    """Closes by raising what it was told, as a hand-written `__aexit__` may do."""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert exc_value is not None
-        raise exc_value
-
-
-@pytest.mark.parametrize("error", [ValueError("no"), asyncio.CancelledError("stop")])
-async def test_raising_the_tasks_own_exception_again_is_no_failure_to_close(
-    error: BaseException, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def task(a: Reraises = Reraises()) -> None:
-        raise error
-
-    execution = execution_of(task)
-    with pytest.raises(type(error)):
-        async with entering(execution) as resolved:
-            await task(**resolved.kwargs)
-    assert resolved.closing_error is None
-    assert caplog.records == []
-
-
-async def test_a_cancellation_passes_through_and_closes(log: Log) -> None:
-    started = asyncio.Event()
-
-    async def task(a: str = Depends(log.opens("a"))) -> None:
-        started.set()
-        await asyncio.Event().wait()
-
-    attempt = asyncio.ensure_future(run(execution_of(task)))
-    await started.wait()
-    attempt.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await attempt
-    assert log == ["open a", "a sees CancelledError", "close a"]
-
-
-async def test_a_cancellation_while_resolving_is_no_failed_dependency(log: Log) -> None:
-    started = asyncio.Event()
-
-    async def slow() -> None:
-        started.set()
-        await asyncio.Event().wait()
-
-    async def task(a: str = Depends(log.opens("a")), b: None = Depends(slow)) -> None: ...
-
-    attempt = asyncio.ensure_future(run(execution_of(task)))
-    await started.wait()
-    attempt.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await attempt
-    assert log == ["open a", "a sees CancelledError", "close a"]
-
-
-async def test_a_cancellation_while_closing_closes_the_rest(log: Log) -> None:
-    closing = asyncio.Event()
-
-    @asynccontextmanager
-    async def slow() -> AsyncIterator[None]:
-        yield
-        closing.set()
-        await asyncio.Event().wait()
-
-    async def task(a: str = Depends(log.opens("a")), b: None = Depends(slow)) -> None: ...
-
-    attempt = asyncio.ensure_future(run(execution_of(task)))
-    await closing.wait()
-    attempt.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await attempt
-    assert log == ["open a", "close a"]

@@ -25,6 +25,11 @@ PAGES = ["README.md", "docs/getting-started.md"]
 BLOCK = re.compile(
     r"^(?:<!-- (?P<mark>[^\n]*) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+# The settings that the guide tells its readers to make.
+PYTEST = (
+    "-m", "pytest", "-q", "-p", "no:cacheprovider",
+    "-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function",
+)  # fmt: skip
 TIME_OF_DAY = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}")
 
 
@@ -61,8 +66,8 @@ class Session:
         if kind == "file":
             path = self.directory / name
             path.write_text(block.text)
-            arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", path] if name.startswith("test_") else [path]
-            return await asyncio.to_thread(run_script, *arguments)
+            as_test = PYTEST if name.startswith("test_") else ()
+            return await asyncio.to_thread(run_script, *as_test, path)
         # The lines of the page, so that a traceback points at them.
         source = "\n" * (block.line - 1) + block.text
         code = compile(source, str(ROOT / self.page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)

@@ -23,4 +23,5 @@ async def working(shadows: Shadow, **options: Any) -> AsyncIterator[Worker]:
             yield worker
         finally:
             await worker.stop_at_once()
-            await asyncio.gather(running)
+            async with asyncio.timeout(20):
+                await running

@@ -1,5 +1,5 @@
 -- observes
--- Takes a stopping worker off the books; a consumer that still holds entries stays, for the sweep.
+-- Takes a stopping worker off the books; what it still holds may be taken over at once.
 -- Returns 1 when everything of it is gone.
 local streams = { KEYS[1], KEYS[2], KEYS[3] }
 local leases, workers, functions = KEYS[4], KEYS[5], KEYS[6]
@@ -13,7 +13,8 @@ for _, stream in ipairs(streams) do
     if #pending == 0 then redis.pcall('XGROUP', 'DELCONSUMER', stream, 'workers', consumer) end
   end
 end
-redis.call('ZREM', leases, consumer)
+-- 0 is a lease that is over and can't be renewed.
+if held == 0 then redis.call('ZREM', leases, consumer) else redis.call('ZADD', leases, 0, consumer) end
 redis.call('HDEL', workers, consumer)
 redis.call('HDEL', functions, consumer)
 return held == 0 and 1 or 0

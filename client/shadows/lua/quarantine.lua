@@ -4,8 +4,9 @@
 local stream, quarantine, record = KEYS[1], KEYS[2], KEYS[3]
 local prefix, generation, consumer, cause = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local ttl, key = tonumber(ARGV[5]), ARGV[6]
-local MOST, OLDEST_MS = 10000, 30 * 24 * 3600 * 1000
-local id = generation .. '-0'
+local MOST, OLDEST_MS, MOST_FIELDS = 10000, 30 * 24 * 3600 * 1000, 200
+-- An entry that somebody else wrote may have an id that is none of ours.
+local id = string.find(generation, '-', 1, true) and generation or generation .. '-0'
 
 -- A parked entry has no group and no owner; the consumer's name is empty then.
 if consumer ~= '' then
@@ -15,7 +16,7 @@ end
 local entry = redis.call('XRANGE', stream, id, id)[1]
 if not entry then return { 0, 0 } end
 
-redis.call('XADD', quarantine, '*', 'v', 'running', 'c', cause, unpack(entry[2]))
+redis.call('XADD', quarantine, '*', 'v', 'running', 'c', cause, unpack(entry[2], 1, math.min(#entry[2], MOST_FIELDS)))
 if consumer ~= '' then redis.call('XACK', stream, 'workers', id) end
 redis.call('XDEL', stream, id)
 local time = redis.call('TIME')

@@ -1,6 +1,6 @@
 -- running -> completed, failed, cancelled, scheduled, queued
 -- Writes a batch of outcomes of one worker, each with its successor: a retry, or a perpetual's next run.
--- Returns one number an item: 1 settled, 2 superseded by a cancel or a replace, 0 not yours (fenced).
+-- Returns one number an item: 1 settled (perhaps before), 2 superseded by a cancel or a replace, 0 fenced.
 local streams = { KEYS[1], KEYS[2], KEYS[3] }
 local schedule, counter, replies, records = KEYS[4], KEYS[5], KEYS[6], 6
 local prefix, sequence, consumer, ttl = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
@@ -47,15 +47,26 @@ local function succeed(record, key, verdict, name, submission, attempt, delay, a
   end
 end
 
+-- It was settled already by this worker (a reply lost for longer than it is kept), ended by a cancel or a replace,
+-- or somebody else runs it or did.
+local function not_owned(record, current, number, verdict, submission)
+  if type(current) ~= 'string' then return 2 end
+  local seen = call('HMGET', record, 's', 'n', 'o')
+  local word, ended, by = string.match(seen[3] or '', '^(%a+) (%d+) %S+ %S+ %S+ (.*)$')
+  if ended == submission then
+    if by == '' then return 2 end
+    return by == consumer and word ~= 'quarantined' and 1 or 0
+  end
+  if current == number then return seen[1] == 'queued' and 0 or 2 end
+  return seen[2] == submission and verdict ~= 'r' and 0 or 2
+end
+
 -- What follows is read once an item, and a worker settles tens of thousands a second: so no tables here.
 local function settle(record, place, number, verdict, meta, body, i)
   local stream, id = streams[place], number .. '-0'
   local owned = pcall('XPENDING', stream, 'workers', id, id, 1, consumer)
   local current = pcall('HGET', record, 'g')
-  if owned.err or not owned[1] then
-    local queued = current == number and call('HGET', record, 's') == 'queued'
-    return queued and 0 or 2
-  end
+  if owned.err or not owned[1] then return not_owned(record, current, number, verdict, string.match(meta, '^%d+')) end
   if sub(verdict, 1, 1) == 'b' then
     call('XCLAIM', stream, 'workers', 'reclaimed', 0, id, 'JUSTID')
     woken = true

@@ -6,13 +6,16 @@ local leases, workers, functions = KEYS[4], KEYS[5], KEYS[6]
 local counter, quarantine = KEYS[7], KEYS[8]
 local prefix, consumer, is_first = ARGV[1], ARGV[2], ARGV[3] == '1'
 local max_deaths, ttl = tonumber(ARGV[4]), tonumber(ARGV[5])
-local LIMIT, SUSPECT_DEATHS, SUSPECT_LOSSES, MAX_LOSSES = 200, 2, 3, 10
+local LIMIT, BYTES, SUSPECT_DEATHS, SUSPECT_LOSSES, MAX_LOSSES = 200, 1048576, 2, 3, 10
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local expiry = redis.call('ZSCORE', leases, consumer)
 -- Renewed since the caller looked: it lives, whatever the caller believed.
-if tonumber(redis.call('ZSCORE', leases, consumer) or 0) > now then return { -1, 0, 0 } end
-redis.call('ZREM', leases, consumer)
+if tonumber(expiry or 0) > now then return { -1, 0, 0 } end
+-- 0 is a lease that can't be renewed and stays visible: whoever began may die before all is taken.
+local resumed = expiry == '0'
+redis.call('ZADD', leases, 0, consumer)
 
 local function pending(place, count)
   local held = redis.pcall('XPENDING', streams[place], 'workers', '-', '+', count, consumer)
@@ -22,7 +25,7 @@ end
 local held = { pending(1, LIMIT), pending(2, LIMIT), pending(3, LIMIT) }
 local total = #held[1] + #held[2] + #held[3]
 -- Alone is the one case in which a plain worker's loss has one culprit.
-local alone = is_first and total == 1
+local alone = is_first and not resumed and total == 1
 
 local function next_generation()
   local last = math.max(tonumber(redis.call('GET', counter) or 0), time[1] * 1000000 + time[2])
@@ -36,14 +39,14 @@ local function remove(place, id)
   redis.call('XDEL', streams[place], id)
 end
 
-local function condemn(place, id, fields, record, submission, deaths, losses)
+local function condemn(place, id, fields, record, key, submission, deaths, losses)
   local cause = deaths .. ' deaths of the worker that ran it alone, ' .. losses .. ' losses of a worker beside others'
   redis.call('XADD', quarantine, '*', 'v', 'running', 'c', cause, unpack(fields))
   remove(place, id)
   redis.call('HSET', record, 's', 'quarantined', 'r', cause,
     'o', table.concat({ 'quarantined', submission, 0, -1, now, consumer }, ' '))
   redis.call('PEXPIRE', record, math.max(ttl, 60000))
-  redis.call('PUBLISH', prefix .. 'state:' .. string.match(record, 'task:(.*)$'), submission .. ' q')
+  redis.call('PUBLISH', prefix .. 'state:' .. key, submission .. ' q')
 end
 
 local function suspect(place, id, fields, record)
@@ -58,13 +61,17 @@ local function suspect(place, id, fields, record)
   remove(place, id)
 end
 
-local taken, condemned = 0, 0
+local taken, condemned, bytes = 0, 0, 0
 local function take(place, id)
   local entry = redis.call('XRANGE', streams[place], id, id)[1]
   if not entry then return redis.call('XACK', streams[place], 'workers', id) end
   taken = taken + 1
-  local fields, key = entry[2], nil
-  for i = 1, #fields, 2 do if fields[i] == 'k' then key = fields[i + 1] end end
+  local fields, key, named = entry[2], nil, false
+  for i = 1, #fields, 2 do
+    if fields[i] == 'k' then key = fields[i + 1] end
+    named = named or fields[i] == 'n'
+    bytes = bytes + #fields[i + 1]
+  end
   local record = prefix .. 'task:' .. (key or '')
   local seen = key and redis.pcall('HMGET', record, 'g', 'd', 'l', 'n') or {}
   if seen[1] ~= string.match(id, '^%d+') then
@@ -73,14 +80,13 @@ local function take(place, id)
   local deaths, losses = tonumber(seen[2] or 0), tonumber(seen[3] or 0)
   if alone then deaths = deaths + 1 else losses = losses + 1 end
   redis.call('HSET', record, 'd', deaths, 'l', losses)
-  if not seen[4] then
-    -- The entry must name its first number before it gets another.
-    redis.call('HSET', record, 'n', seen[1])
-    fields[#fields + 1], fields[#fields + 2] = 'n', seen[1]
-  end
+  local submission = seen[4] or seen[1]
+  redis.call('HSET', record, 'n', submission)
+  -- The entry must name its first number before it gets another.
+  if not named then fields[#fields + 1], fields[#fields + 2] = 'n', submission end
   if deaths >= max_deaths or losses >= MAX_LOSSES then
     condemned = condemned + 1
-    return condemn(place, id, fields, record, seen[4] or seen[1], deaths, losses)
+    return condemn(place, id, fields, record, key, submission, deaths, losses)
   end
   if deaths >= SUSPECT_DEATHS or losses >= SUSPECT_LOSSES then
     return suspect(place, id, fields, record)
@@ -91,7 +97,7 @@ end
 local budget = LIMIT
 for place = 1, 3 do
   for _, entry in ipairs(held[place]) do
-    if budget > 0 then
+    if budget > 0 and bytes < BYTES then
       take(place, entry[1])
       budget = budget - 1
     end
@@ -99,6 +105,7 @@ for place = 1, 3 do
 end
 local left = #pending(1, 1) + #pending(2, 1) + #pending(3, 1)
 if left == 0 then
+  redis.call('ZREM', leases, consumer)
   for place = 1, 3 do redis.pcall('XGROUP', 'DELCONSUMER', streams[place], 'workers', consumer) end
   redis.call('HDEL', workers, consumer)
   redis.call('HDEL', functions, consumer)

@@ -1,0 +1,68 @@
+"""What the tests of faults share: shadows with short leases, and real worker processes on them."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from shadows import Shadow
+from tests.processes import ROOT, Process
+from tests.recorded import TASKS, Journal
+
+HEARTBEAT_MS = 60
+MISSED = 8
+LEASE_SECONDS = HEARTBEAT_MS * MISSED / 1000
+
+type Starter = Callable[..., Process]
+
+
+def brief_shadow(url: str, **options: Any) -> Shadow:
+    """A shadow of its own name, whose workers are taken for dead within half a second."""
+    settings: dict[str, Any] = {
+        "name": f"test-{uuid4()}", "url": url, "heartbeat_interval": timedelta(milliseconds=HEARTBEAT_MS),
+        "missed_heartbeats": MISSED,
+    }  # fmt: skip
+    shadow = Shadow(**settings | options)
+    for task in TASKS:
+        shadow.register(task)
+    return shadow
+
+
+@pytest.fixture
+async def brief(shadows_url: str) -> AsyncIterator[Shadow]:
+    """A shadow with short leases on the shared server."""
+    async with brief_shadow(shadows_url) as shadow:
+        yield shadow
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal")
+
+
+@pytest.fixture
+def start_worker() -> Iterator[Starter]:
+    """Starts a process with a `Worker` on a shadow, and waits until it is ready; kills it after the test."""
+    with ExitStack() as stack:
+
+        def start(shadow: Shadow, url: str | None = None, **options: Any) -> Process:
+            settings = shadow.settings
+            given = {
+                "shadow": shadow.name,
+                "url": url or settings.url,
+                "heartbeat_ms": settings.heartbeat_interval.total_seconds() * 1000,
+                "missed_heartbeats": settings.missed_heartbeats,
+                "redelivery_ms": 300_000,
+            }
+            process = stack.enter_context(
+                Process(ROOT / "tests" / "worker_process.py", json.dumps(given | options))
+            )
+            process.wait_for("ready")
+            return process
+
+        yield start

@@ -1,0 +1,117 @@
+"""Tasks that write down each start and end in a file: it is readable after `kill -9`, and while Redis is down."""
+
+import asyncio
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+from shadows import Perpetual, Retry, TaskKey
+
+PAUSE_SECONDS = 0.002
+
+
+class Journal:
+    """What happened to each label, in order; one line is one event, and lines are whole, whoever writes them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.touch()
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def events(self) -> list[tuple[str, str, int]]:
+        """The word, the label and the process of each event."""
+        rows = [line.split(" ", 2) for line in self.path.read_text().splitlines()]
+        return [(word, label, int(pid)) for word, pid, label in rows]
+
+    def count(self, word: str) -> Counter[str]:
+        """How often each label had this event."""
+        return Counter(label for seen, label, _ in self.events if seen == word)
+
+    def open_gate(self, name: str) -> None:
+        """Lets go on whatever waits in `hold` for this gate, now and later."""
+        gate_of(str(self), name).touch()
+
+
+def gate_of(journal: str, name: str) -> Path:
+    """The file whose being there means that the gate is open."""
+    return Path(f"{journal}.{name}")
+
+
+def write(journal: str, word: str, label: str) -> None:
+    """Adds one event; a single write to a file that is open for appending is never torn."""
+    descriptor = os.open(journal, os.O_WRONLY | os.O_APPEND)
+    try:
+        os.write(descriptor, f"{word} {os.getpid()} {label}\n".encode())
+    finally:
+        os.close(descriptor)
+
+
+async def rest(journal: str, label: str, seconds: float = 0) -> str:
+    """Sleeps on the loop."""
+    write(journal, "start", label)
+    await asyncio.sleep(seconds)
+    write(journal, "end", label)
+    return label
+
+
+async def hold(journal: str, label: str, gate: str) -> str:
+    """Runs until the gate is opened; says when it is stopped before that."""
+    write(journal, "start", label)
+    try:
+        while not gate_of(journal, gate).exists():
+            await asyncio.sleep(PAUSE_SECONDS)
+    except asyncio.CancelledError:
+        write(journal, "stopped", label)
+        raise
+    write(journal, "end", label)
+    return label
+
+
+def hold_thread(journal: str, label: str, gate: str) -> str:
+    """The same as a plain function, which nothing can stop."""
+    write(journal, "start", label)
+    while not gate_of(journal, gate).exists():
+        time.sleep(PAUSE_SECONDS)
+    write(journal, "end", label)
+    return label
+
+
+async def block(journal: str, label: str, seconds: float) -> str:
+    """Keeps the loop of its worker from turning."""
+    write(journal, "start", label)
+    time.sleep(seconds)  # noqa: ASYNC251 # this is the fault
+    write(journal, "end", label)
+    return label
+
+
+async def kill_worker(journal: str, label: str) -> None:
+    """Ends its worker as a segmentation fault or the kernel would."""
+    write(journal, "start", label)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def fail_twice(
+    journal: str, label: str, key: Annotated[str, "the key"] = TaskKey(), retry: Retry = Retry(attempts=3)
+) -> int:
+    """Succeeds at its third attempt."""
+    write(journal, "start", label)
+    if retry.attempt < 3:
+        raise ValueError(f"attempt {retry.attempt} of {key}")
+    write(journal, "end", label)
+    return retry.attempt
+
+
+async def repeat(journal: str, label: str, times: int, perpetual: Perpetual = Perpetual()) -> None:
+    """Runs `times` times, each run as the successor of the one before."""
+    write(journal, "start", label)
+    if len([each for each in Journal(Path(journal)).events if each[1] == label]) >= times:
+        perpetual.cancel()
+
+
+TASKS = [rest, hold, hold_thread, block, kill_worker, fail_twice, repeat]
