@@ -58,13 +58,13 @@ class Adder:
             execution, submission = self._encode(function, args, kwargs, when, due, key, mode)
             while True:
                 if self._strikelist.version is None:
-                    await self._load_strikes()
+                    await self._strikelist.load_once()
                 if self._strikelist.strikes and self._is_struck(execution):
                     return execution
                 try:
                     replies = await self._submissions.put((submission,))
                 except StaleStrikes:
-                    await self._load_strikes()
+                    await self._strikelist.load()
                     continue
                 answered(execution, replies[0])
                 if execution.schedule_exception is not None:
@@ -110,9 +110,6 @@ class Adder:
                 self._submissions.server.clock_apart,
             )
 
-    async def _load_strikes(self) -> None:
-        self._submissions.strikes = await self._strikelist.load()
-
     def _is_struck(self, execution: Execution) -> bool:
         struck = self._strikelist.struck(execution.function, execution.function_name, execution.args, execution.kwargs)
         if struck is None:
@@ -126,7 +123,7 @@ class Adder:
         if chunk_size < 1:
             raise ValueError(f"chunk_size is {chunk_size}; expected at least 1.")
         if self._strikelist.version is None:
-            await self._load_strikes()
+            await self._strikelist.load_once()
         executions: list[Execution] = []
         source = iter(calls)
         flying: deque[tuple[list[Prepared], asyncio.Future[list[bytes]]]] = deque()
@@ -160,7 +157,7 @@ class Adder:
         try:
             replies = await future
         except StaleStrikes:
-            await self._load_strikes()
+            await self._strikelist.load()
             again = [pair for pair in batch if not self._is_struck(pair[0])]
             if again:
                 await self._answer(again, self._submissions.put([submission for _, submission in again]))

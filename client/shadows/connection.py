@@ -7,7 +7,7 @@ retries are off, and whoever calls a link decides whether a call may be sent aga
 import asyncio
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic, time_ns
 from typing import Any
 
@@ -134,13 +134,17 @@ class Link:
         self.role = role
         self.opened = 0
         self._connection: AbstractConnection | None = None
+        self._incoming: asyncio.StreamReader | None = None
         self._owner: tuple[int, asyncio.AbstractEventLoop] | None = None
         self._lock = asyncio.Lock()
 
     @property
     def connected(self) -> bool:
-        """Whether the connection is open, as far as this side knows."""
-        return self._connection is not None and self._connection.is_connected
+        """Whether the connection is open, as far as this side knows. One that the server closed while it was
+        idle is not: the next call opens another one, instead of failing for an outage that is over."""
+        if self._connection is None or not self._connection.is_connected or self._incoming is None:
+            return False
+        return not self._incoming.at_eof() and self._incoming.exception() is None
 
     async def call(self, *command: Argument, seconds: float = CALL_SECONDS) -> Any:
         """Sends one command and returns its reply.
@@ -192,14 +196,11 @@ class Link:
 
     async def repeat(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> Any:
         """Runs a script that may run twice, or answers a number from its cache: sent again until 5 s are over."""
-        deadline = monotonic() + CALL_SECONDS
-        while True:
-            try:
-                return await self.run(script, keys, arguments)
-            except ConnectionFailed:
-                if monotonic() + RESEND_SECONDS >= deadline:
-                    raise
-                await asyncio.sleep(RESEND_SECONDS)
+        return await again(lambda seconds: self.run(script, keys, arguments, seconds))
+
+    async def ask(self, *command: Argument) -> Any:
+        """Sends a command that may run twice, as those that only read: sent again until 5 s are over."""
+        return await again(lambda seconds: self.call(*command, seconds=seconds))
 
     def _refusal(self, error: str) -> str:
         return (
@@ -212,8 +213,10 @@ class Link:
         if self._connection is not None and self._owner != here:
             # A copy of the process, or a second loop: the socket belongs to the first.
             self._connection = None
-        if self._connection is None or not self._connection.is_connected:
+        if self._connection is None or not self.connected:
+            await self._drop()
             self._connection = await self.server.connect(self.role)
+            self._incoming = self._connection._reader  # noqa: SLF001 # nothing public tells of an idle one's end
             self._owner = here
             self.opened += 1
         return self._connection
@@ -228,7 +231,22 @@ class Link:
         await self._drop()
 
 
+async def again(send: Callable[[float], Awaitable[Any]]) -> Any:
+    """Calls `send` with the seconds that are left until it comes through, or 5 s are over."""
+    deadline = monotonic() + CALL_SECONDS
+    while True:
+        try:
+            return await send(max(deadline - monotonic(), RESEND_SECONDS))
+        except ConnectionFailed:
+            if monotonic() + RESEND_SECONDS >= deadline:
+                raise
+            await asyncio.sleep(RESEND_SECONDS)
+
+
 def refused(error: BaseException) -> str | None:
     """What the server said when it refused a write, or None when the error is another one."""
+    # redis-py takes the code out of some messages; Redis 6.2 puts a dash before it when a script was refused.
+    code = getattr(error, "status_code", None) or ""
     text = str(error)
-    return text if not REFUSALS.isdisjoint(text.split()) else None
+    words = {word.lstrip("-") for word in text.split()} | {code}
+    return f"{code} {text}".strip() if not REFUSALS.isdisjoint(words) else None

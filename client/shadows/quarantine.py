@@ -33,12 +33,12 @@ class Quarantine:
         """The newest entries, at most `limit`."""
         return [
             parse(id.decode(), pairs(fields))
-            for id, fields in await self._link.call("XREVRANGE", self._keys.quarantine, "+", "-", "COUNT", limit)
+            for id, fields in await self._link.ask("XREVRANGE", self._keys.quarantine, "+", "-", "COUNT", limit)
         ]
 
     async def retry(self, id: str) -> int:
         """Gives an entry back to the workers; returns its new number. The entry stays when its key is busy."""
-        found = await self._link.call("XRANGE", self._keys.quarantine, id, id)
+        found = await self._link.ask("XRANGE", self._keys.quarantine, id, id)
         if not found:
             raise unknown(id)
         key = parse(id, pairs(found[0][1])).key

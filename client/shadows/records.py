@@ -128,7 +128,7 @@ class Records:
     async def read(self, key: str) -> Record:
         """The record of a key; an empty one when there is none."""
         keys = [self._keys.record(key), self._keys.schedule]
-        return Record.parse(await self._link.run(READ, keys, [self._keys.prefix, key]))
+        return Record.parse(await self._link.repeat(READ, keys, [self._keys.prefix, key]))
 
     async def find(self, shadow: Any, key: str) -> Execution | None:
         """The execution that has `key` now, or had it last; None when nothing of it is kept."""
@@ -193,7 +193,8 @@ class Records:
         if outcome.state is ExecutionState.FAILED:
             raise catchable(self._codec.decode_error(name, execution.key, body))
         if outcome.state is ExecutionState.QUARANTINED:
-            raise QuarantinedTask(execution.key, body.decode())
+            # The id of the entry in the quarantine, then the cause.
+            raise QuarantinedTask(*body.decode().split(" ", 1))
         raise ExecutionCancelled(body.decode() or "cancelled")
 
 
@@ -258,5 +259,7 @@ def apply(record: Record, execution: Execution, error_text: Callable[[str, str, 
         execution.completed_at = moment(outcome.ended)
         if outcome.state is ExecutionState.FAILED:
             execution.error = error_text(execution.function_name, execution.key, fields.get("r", b""))
+        elif outcome.state is ExecutionState.QUARANTINED:
+            execution.error = fields.get("r", b"").decode().partition(" ")[2]
         elif outcome.state is not ExecutionState.COMPLETED:
             execution.error = fields.get("r", b"").decode()

@@ -73,7 +73,7 @@ class Shadow:
         self.subscriptions = Subscriptions(self.server, "results")
         self.strikelist = StrikeList(self.queries, self.keys, self.codec)
         self._sending = Link(self.server, "submissions")
-        self._submissions = Submissions(self._sending, self.keys)
+        self._submissions = Submissions(self._sending, self.keys, self.strikelist)
         self._adder = Adder(self, self.registry, self.codec, self.strikelist, self._submissions, self.keys.task)
         self._records = Records(self.queries, self.keys, self.codec, self.registry, self.subscriptions)
         self._quarantine = Quarantine(self.queries, self.keys)
@@ -275,7 +275,7 @@ class Shadow:
         names = self.keys
         total, more = 0, 1
         while more:
-            removed, more = await self.queries.run(
+            removed, more = await self.queries.repeat(
                 CLEAR,
                 [*names.streams, names.schedule, names.unknown, names.leases],
                 [names.prefix, self.settings.ttl_ms],

@@ -65,7 +65,7 @@ class Snapshot:
 
 async def server_now(link: Link) -> float:
     """Redis's clock in ms."""
-    seconds, micros = await link.call("TIME")
+    seconds, micros = await link.ask("TIME")
     return int(seconds) * 1000 + int(micros) / 1000
 
 
@@ -76,17 +76,17 @@ async def read_snapshot(link: Link, keys: Keys, limit: int) -> Snapshot:
     held: list[TaskRow] = []
     ready = 0
     for stream in keys.streams:
-        ready += await link.call("XLEN", stream)
+        ready += await link.ask("XLEN", stream)
         held += await entry_rows(link, stream, limit, now)
     unknown = 0
-    for name in await link.call("ZRANGE", keys.unknown, 0, limit - 1):
-        unknown += await link.call("XLEN", keys.unknown.encode() + b":" + name)
+    for name in await link.ask("ZRANGE", keys.unknown, 0, limit - 1):
+        unknown += await link.ask("XLEN", keys.unknown.encode() + b":" + name)
     return Snapshot(
         moment(now),
-        await link.call("ZCARD", keys.schedule),
+        await link.ask("ZCARD", keys.schedule),
         ready,
         unknown,
-        await link.call("XLEN", keys.quarantine),
+        await link.ask("XLEN", keys.quarantine),
         rows,
         [row for row in held if row.state is ExecutionState.QUEUED],
         [row for row in held if row.state is ExecutionState.RUNNING],
@@ -96,11 +96,11 @@ async def read_snapshot(link: Link, keys: Keys, limit: int) -> Snapshot:
 
 async def scheduled_rows(link: Link, keys: Keys, limit: int) -> list[TaskRow]:
     """The next executions of the schedule."""
-    flat = await link.call("ZRANGE", keys.schedule, 0, limit - 1, "WITHSCORES")
+    flat = await link.ask("ZRANGE", keys.schedule, 0, limit - 1, "WITHSCORES")
     names: list[bytes] = []
     for at in range(0, len(flat), 2 * PAGE):
         page = [keys.task.encode() + key for key in flat[at : at + 2 * PAGE : 2]]
-        names += await link.run(FUNCTIONS, page, [])
+        names += await link.repeat(FUNCTIONS, page, [])
     return [
         TaskRow(text(key), text(name), ExecutionState.SCHEDULED, moment(float(due)))
         for key, due, name in zip(flat[::2], flat[1::2], names, strict=True)
@@ -110,9 +110,9 @@ async def scheduled_rows(link: Link, keys: Keys, limit: int) -> list[TaskRow]:
 async def entry_rows(link: Link, stream: str, limit: int, now: float) -> list[TaskRow]:
     """The oldest entries of a stream, with who holds them."""
     holders: dict[bytes, Any] = {}
-    entries = await link.call("XRANGE", stream, "-", "+", "COUNT", limit)
-    if entries and await link.call("XINFO", "GROUPS", stream):
-        pending = await link.call("XPENDING", stream, GROUP, "-", "+", limit)
+    entries = await link.ask("XRANGE", stream, "-", "+", "COUNT", limit)
+    if entries and await link.ask("XINFO", "GROUPS", stream):
+        pending = await link.ask("XPENDING", stream, GROUP, "-", "+", limit)
         holders = {id: (consumer.decode(), idle, count) for id, consumer, idle, count in pending}
     return [entry_row(id, fields, holders.get(id), now) for id, fields in entries]
 
@@ -136,9 +136,9 @@ def entry_row(id: bytes, fields: list[bytes], held: tuple[str, float, int] | Non
 async def read_workers(link: Link, keys: Keys) -> list[WorkerInfo]:
     """The workers whose lease has not ended."""
     now = await server_now(link)
-    alive = set(await link.call("ZRANGEBYSCORE", keys.leases, now, "+inf"))
-    beats = await link.call("HGETALL", keys.workers)
-    functions = pairs(await link.call("HGETALL", keys.functions))
+    alive = set(await link.ask("ZRANGEBYSCORE", keys.leases, now, "+inf"))
+    beats = await link.ask("HGETALL", keys.workers)
+    functions = pairs(await link.ask("HGETALL", keys.functions))
     rows = []
     for consumer, beat in zip(beats[::2], beats[1::2], strict=True):
         if consumer in alive:

@@ -1,5 +1,6 @@
 """Strikes: which functions, and which arguments, are not to be run now."""
 
+import asyncio
 import operator
 from collections.abc import Callable
 from logging import getLogger
@@ -9,7 +10,7 @@ import msgspec
 
 from .codec.codec import Codec
 from .connection import Link
-from .errors import ArgumentsError
+from .errors import ArgumentsError, ShadowsError
 from .execution import arguments_by_name
 from .keys import Keys
 from .scripts import STRIKE
@@ -57,19 +58,36 @@ class StrikeList:
         self._warned: set[str] = set()
         self.version: str | None = None
         self.strikes: list[Strike] = []
+        self._first: asyncio.Task[None] | None = None
 
-    async def load(self) -> str:
-        """Reads all strikes; returns their version."""
-        flat = await self._link.call("HGETALL", self._keys.strikes)
-        version, strikes = "0", []
-        for field in flat[::2]:
-            if field != b"version":
-                function, parameter, how, value = msgspec.msgpack.decode(field)
-                strikes.append(Strike(function, parameter, how, self._codec.decode_value(value)))
-        if b"version" in flat[::2]:
-            version = flat[flat.index(b"version") + 1].decode()
-        self.strikes, self.version = strikes, version
-        return version
+    async def load(self) -> None:
+        """Reads all strikes."""
+        flat = await self._link.ask("HGETALL", self._keys.strikes)
+        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        version = fields.pop(b"version", b"0").decode()
+        read = [self._read(field) for field in fields]
+        self.strikes = [strike for strike in read if strike is not None]
+        self.version = version
+
+    async def load_once(self) -> None:
+        """Reads all strikes unless they were read before; those who ask at once share one reading."""
+        if self.version is None:
+            if self._first is None or self._first.done():
+                self._first = asyncio.create_task(self.load(), name="shadows strikes")
+            await asyncio.shield(self._first)
+
+    def _read(self, field: bytes) -> Strike | None:
+        try:
+            function, parameter, how, value = msgspec.msgpack.decode(field)
+            return Strike(function, parameter, how, self._codec.decode_value(value))
+        except (ValueError, ShadowsError) as error:
+            self._warn(repr(field), "The strike %s can't be read (%s) and holds nothing back here.", field, error)
+            return None
+
+    def _warn(self, subject: str, message: str, *values: object) -> None:
+        if subject not in self._warned:
+            self._warned.add(subject)
+            logger.warning(message, *values)
 
     async def strike(self, strike: Strike) -> None:
         """Adds a strike; every process follows at once."""
@@ -82,7 +100,7 @@ class StrikeList:
     async def _change(self, action: str, strike: Strike) -> None:
         field = msgspec.msgpack.encode((*strike[:3], self._codec.encode_value(strike.value)))
         # Sent again after a lost reply it only raises the version once more.
-        await self._link.run(STRIKE, [self._keys.strikes], [self._keys.signal, action, field])
+        await self._link.repeat(STRIKE, [self._keys.strikes], [self._keys.signal, action, field])
         await self.load()
 
     def struck(
@@ -105,14 +123,8 @@ class StrikeList:
         try:
             return bool(OPERATORS[strike.operator](value, strike.value))
         except Exception as error:
-            if str(strike) not in self._warned:
-                self._warned.add(str(strike))
-                logger.warning(
-                    "The strike on %s can't be compared with a %s (%s); such calls are not struck.",
-                    strike,
-                    type(value).__name__,
-                    error,
-                )
+            message = "The strike on %s can't be compared with a %s (%s); such calls are not struck."
+            self._warn(str(strike), message, strike, type(value).__name__, error)
             return False
 
 

@@ -15,6 +15,7 @@ from .connection import CALL_SECONDS, Argument, Link
 from .errors import ConnectionFailed, ShadowsError, TooBusy
 from .keys import Keys
 from .scripts import SUBMIT
+from .strikelist import StrikeList
 
 # What one script may carry (semantics.md 10): more would block the server for too long.
 MOST_ITEMS = 200
@@ -36,9 +37,10 @@ class StaleStrikes(ShadowsError):
 class Submissions:
     """The queue of one client, and the one task that sends it."""
 
-    def __init__(self, link: Link, keys: Keys) -> None:
+    def __init__(self, link: Link, keys: Keys, strikelist: StrikeList) -> None:
         self._link = link
         self._keys = keys
+        self._strikelist = strikelist
         self.server = link.server
         self._lane = keys.reply(os.urandom(8).hex(), "submit")
         self._heads = [keys.stream, keys.schedule, keys.generation, keys.strikes, self._lane]
@@ -47,7 +49,6 @@ class Submissions:
         self._count = 0
         self._sender: asyncio.Task[None] | None = None
         self._failing = False
-        self.strikes = "0"
 
     def put(self, items: Sequence[Submission]) -> asyncio.Future[list[bytes]]:
         """Queues at most 200 submissions; the future gets the script's answers, in order.
@@ -109,14 +110,15 @@ class Submissions:
 
     async def _send(self, items: list[Submission]) -> list[bytes]:
         self._sequence += 1
-        arguments: list[Argument] = [self._keys.prefix, self._sequence, self.strikes]
+        arguments: list[Argument] = [self._keys.prefix, self._sequence, self._strikelist.version or "0"]
         for _, function, payload, mode in items:
             arguments += (function, payload, mode)
         keys = [*self._heads, *[item[0] for item in items]]
         deadline = monotonic() + CALL_SECONDS
         while True:
             try:
-                replies: list[bytes] | bytes = await self._link.run(SUBMIT, keys, arguments)
+                left = max(deadline - monotonic(), RESEND_SECONDS)
+                replies: list[bytes] | bytes = await self._link.run(SUBMIT, keys, arguments, left)
             except ConnectionFailed:
                 # Sent or not, run or not: the number makes sending it again harmless.
                 self._failing = True

@@ -71,10 +71,6 @@ class Running:
     def _drain(self) -> None:
         self._told_to_stop = True
         if self._begun:
-            logger.info(
-                "Stopping: nothing new is taken, and what runs is finished (tasks: %d). A second signal stops at once.",
-                len(self._worker.slots.running),
-            )
             self._worker.stop()
         elif self._work is not None:
             self._work.cancel()
@@ -82,7 +78,6 @@ class Running:
     def _stop_at_once(self) -> None:
         self._told_to_stop = True
         if self._begun:
-            logger.info("Stopping at once: what runs is handed back (tasks: %d).", len(self._worker.slots.running))
             self._ending = asyncio.create_task(self._worker.stop_at_once(), name="shadows stop")
         elif self._work is not None:
             self._work.cancel()

@@ -60,10 +60,13 @@ class StopSignals:
     def _obey(self) -> None:
         order = self._orders.get()
         if order is not None and order != AT_ONCE:
+            # Said here and not in the loop: an operator must see that the signal came, whatever the loop does.
+            logger.info("Stopping: what runs is finished, and nothing new is taken. A second signal stops at once.")
             self._loop.call_soon_threadsafe(self._drain)
             order = self._orders.get()
         if order is None:
             return
+        logger.info("Stopping at once: what runs is handed back.")
         self._loop.call_soon_threadsafe(self._at_once)
         try:
             order = self._orders.get(timeout=self._longest)

@@ -2,6 +2,7 @@
 
 from logging import getLogger
 
+from shadows.codec.envelope import FORMAT
 from shadows.connection import Link
 from shadows.errors import ConnectionFailed, NewerFormat, ServerRefused
 from shadows.keys import PLACES, RETURNED, Keys
@@ -17,6 +18,8 @@ logger = getLogger("shadows.worker")
 
 # Entries of a newer format wait under a name that no function can have.
 NEWER = "\0format "
+# What an older release parked so and this one reads.
+READABLE = frozenset(f"{NEWER}{version}" for version in range(1, FORMAT + 1))
 # How many parked entries are looked at for their age at a time.
 PAGE = 100
 
@@ -53,6 +56,10 @@ class Asides:
             logger.warning("The entry with key %r waits for a newer worker. %s", entry.key, error)
         await self._park(entry, name)
 
+    def can_run(self, name: str, registry: Registry) -> bool:
+        """Whether this worker can run what is parked under `name`."""
+        return name in registry or name in READABLE
+
     async def _park(self, entry: Entry, name: str) -> None:
         keys = self._keys
         place = PLACES[entry.place - 1]
@@ -76,9 +83,10 @@ class Asides:
         for id, fields in await self._link.call("XRANGE", parked, "-", "+", "COUNT", PAGE):
             generation = id[:-2].decode()
             values = dict(zip(fields[::2], fields[1::2], strict=False))
-            placed = int(values.get(b"n", generation)) / 1000
-            if now - placed >= self._timeout_ms:
-                cause = f"no worker knew its function {name!r} since {moment(placed):%Y-%m-%d %H:%M:%S} UTC"
+            # Its number is from when it was parked; its submission may be much older.
+            parked_at = int(generation) / 1000
+            if now - parked_at >= self._timeout_ms:
+                cause = f"no worker knew its function {name!r} since {moment(parked_at):%Y-%m-%d %H:%M:%S} UTC"
                 await self._quarantine(parked, generation, "", values.get(b"k", b"").decode(), name, cause)
 
     async def quarantine(self, entry: Entry, cause: str) -> None:

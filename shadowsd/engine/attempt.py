@@ -208,7 +208,7 @@ class Attempts:
         # What a task makes of being stopped is no outcome; a plain function was not stopped at all.
         if running.stop is None or not (cancelled or (running.stop is Stop.SHUTDOWN and running.is_async)):
             return False
-        if running.stop is Stop.SHUTDOWN:
+        if running.stop is Stop.SHUTDOWN and not running.handed_back:
             self._finish(running, Verdict(running.entry, "b", b"", 0))
         else:
             # Its entry is gone, or somebody else's: there is nothing to write.

@@ -82,7 +82,7 @@ class Beats:
         if beat.beside:
             self._worker.reader.look_beside(suspects=bool(beat.beside & SUSPECTS_WAIT))
         self._scheduler.due_in(beat.next_due)
-        known = [name for name in map(bytes.decode, beat.parked) if name in self._shadow.registry]
+        known = [name for name in map(bytes.decode, beat.parked) if self._asides.can_run(name, self._shadow.registry)]
         self._spawn(self._look_after(beat, known))
         self._look_again(beat)
         self._finish.look()
@@ -145,7 +145,7 @@ class Beats:
         """Tells which functions this worker knows."""
         self._published = self._shadow.registry.changes
         names = msgspec.msgpack.encode(self._shadow.registry.names())
-        await self._link.call("HSET", self._shadow.keys.functions, self._worker.membership.consumer, names)
+        await self._link.ask("HSET", self._shadow.keys.functions, self._worker.membership.consumer, names)
 
     async def verify_forever(self) -> None:
         """Has the reader look for deliveries that nobody saw."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from shadows.connection import CALL_SECONDS, Link, Server
+from shadows.connection import CALL_SECONDS, Argument, Link, Server
 from shadows.keys import Keys
 from shadows.scripts import BEAT
 
@@ -148,7 +148,7 @@ class Pulse:
         is_sure = int(consumer != self._joined or now < membership.lease_ends)
         try:
             row = msgspec.msgpack.encode(self._row())
-            arguments = [consumer, self._lease_ms, row, is_sure]
+            arguments: list[Argument] = [consumer, self._lease_ms, row, is_sure]
             reply = await self._link.run(BEAT, self._keys, arguments, seconds=self._patience)
             beat = Beat(consumer, self._link.opened, monotonic(), *reply)
         except Exception as error:  # whatever it is, a worker without a pulse would be a dead one that works on

@@ -247,7 +247,7 @@ class Worker:
 
     async def _ensure_group(self) -> None:
         try:
-            await self._control.call("XGROUP", "CREATE", self.shadows.keys.stream, GROUP, "0", "MKSTREAM")
+            await self._control.ask("XGROUP", "CREATE", self.shadows.keys.stream, GROUP, "0", "MKSTREAM")
         except ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise

@@ -22,7 +22,7 @@ import pytest
 
 from shadows.codec.identical import identical
 from shadows.errors import ArgumentsError
-from tests.client.roundtrips import called, sent
+from tests.client.roundtrips import called, sent, type_name
 
 T = TypeVar("T")
 CustomerId = NewType("CustomerId", int)
@@ -193,7 +193,7 @@ COMES_BACK = [
 ]
 
 
-@pytest.mark.parametrize(("annotation", "value"), COMES_BACK, ids=repr)
+@pytest.mark.parametrize(("annotation", "value"), COMES_BACK, ids=type_name)
 def test_a_value_comes_back_as_its_annotation_says(annotation: Any, value: Any) -> None:
     """Workers run what the caller wrote, so its arguments must be the same to the last type."""
     back = sent(annotation, value)
@@ -265,7 +265,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("annotation", "value", "words"), REFUSED, ids=repr)
+@pytest.mark.parametrize(("annotation", "value", "words"), REFUSED, ids=type_name)
 def test_a_value_that_would_change_is_refused(annotation: Any, value: Any, words: str) -> None:
     """An argument that silently becomes another is a bug in production, found by the wrong people."""
     with pytest.raises(ArgumentsError, match=words) as caught:

@@ -20,7 +20,7 @@ from shadows.errors import (
     PayloadTooLarge,
     ResultError,
 )
-from tests.client.roundtrips import returned, returning, sent, taking
+from tests.client.roundtrips import returned, returning, sent, taking, type_name
 
 SECRET = b"a long random secret"
 
@@ -316,7 +316,7 @@ RESULTS = [
 ]
 
 
-@pytest.mark.parametrize(("annotation", "value"), RESULTS, ids=repr)
+@pytest.mark.parametrize(("annotation", "value"), RESULTS, ids=type_name)
 def test_a_result_comes_back_as_its_annotation_says(annotation: Any, value: Any) -> None:
     """`get_result` returns what the task returned."""
     assert returned(annotation, value) == value
@@ -331,7 +331,7 @@ def test_a_result_that_is_not_what_its_annotation_says_is_kept_if_msgpack_can() 
     assert returned(float, 3) == 3
 
 
-@pytest.mark.parametrize("value", [(1, 2), Point(1), [Point(1)]], ids=repr)
+@pytest.mark.parametrize("value", [(1, 2), Point(1), [Point(1)]], ids=type_name)
 def test_a_result_that_would_change_is_refused(value: Any) -> None:
     """The caller would get something else than the task returned."""
     with pytest.raises(ResultError, match="would not come back as it is"):

@@ -9,7 +9,7 @@ import pytest
 
 from shadows.codec.codec import Codec
 from shadows.errors import ExecutionCancelled, NewerFormat, PayloadError, QuarantinedTask, RemoteError
-from tests.client.roundtrips import taking
+from tests.client.roundtrips import taking, type_name
 
 
 class Declined(Exception):
@@ -121,7 +121,7 @@ def raised(error: BaseException) -> BaseException:
         NewerFormat(2, 1),
         RemoteError("a.B", "m", "tb"),
     ],
-    ids=repr,
+    ids=type_name,
 )
 def test_an_exception_whose_class_is_known_here_comes_back_as_itself(error: BaseException) -> None:
     """`except KeyError` around `get_result` must work."""

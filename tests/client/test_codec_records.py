@@ -28,7 +28,7 @@ import pytest
 from shadows.codec.codec import Codec
 from shadows.codec.identical import identical
 from shadows.errors import ArgumentsError, PayloadError
-from tests.client.roundtrips import sent, taking
+from tests.client.roundtrips import sent, taking, type_name
 
 T = TypeVar("T")
 
@@ -251,7 +251,7 @@ WHOLE = [
 ]
 
 
-@pytest.mark.parametrize(("annotation", "value"), WHOLE, ids=repr)
+@pytest.mark.parametrize(("annotation", "value"), WHOLE, ids=type_name)
 def test_a_record_comes_back_whole(annotation: Any, value: Any) -> None:
     """Tasks take the objects of their application, not dictionaries that look like them."""
     assert identical(sent(annotation, value), value)
@@ -283,7 +283,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("annotation", "value", "words"), REFUSED, ids=repr)
+@pytest.mark.parametrize(("annotation", "value", "words"), REFUSED, ids=type_name)
 def test_a_record_that_would_not_come_back_whole_is_refused(annotation: Any, value: Any, words: str) -> None:
     """A field lost on the way is lost in silence otherwise."""
     with pytest.raises(ArgumentsError, match=words):
@@ -370,7 +370,7 @@ STALE = [
 ]
 
 
-@pytest.mark.parametrize(("annotation", "wire"), STALE, ids=repr)
+@pytest.mark.parametrize(("annotation", "wire"), STALE, ids=type_name)
 def test_what_no_longer_fits_its_annotation_is_a_payload_error(annotation: Any, wire: Any) -> None:
     """The worker sets such an entry aside with the reason; any other exception would end the worker."""
     codec = Codec("test")

@@ -16,7 +16,7 @@ from shadows.codec.codec import Codec
 from shadows.codec.identical import identical
 from shadows.codec.packing import pack
 from shadows.errors import ArgumentsError, PayloadError
-from tests.client.roundtrips import sent
+from tests.client.roundtrips import sent, type_name
 
 
 class Color(enum.Enum):
@@ -69,7 +69,7 @@ def travelled(value: Any) -> Any:
         bytearray(b"a"),
         1j,
     ],
-    ids=repr,
+    ids=type_name,
 )
 def test_a_value_comes_back_with_its_type(value: Any) -> None:
     """A strike on `1` must not strike `True` or `"1"`."""
@@ -138,7 +138,7 @@ def test_a_member_that_is_no_more_comes_back_as_its_value() -> None:
         ["enum", ["builtins", 5, "a", 1]],
         {"a": 1},
     ],
-    ids=repr,
+    ids=type_name,
 )
 def test_damaged_values_are_payload_errors(wire: Any) -> None:
     """A strike that can't be read must not end the process that reads it."""

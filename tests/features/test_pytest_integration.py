@@ -1,6 +1,7 @@
 """Testing with shadows: the snippets of the documents, with the fixture that they show."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -53,8 +54,6 @@ async def test_order_processing(test_shadows: Shadow) -> None:
 
 async def test_run_until_finished_waits_for_what_is_scheduled(shadows: Shadow) -> None:
     """Otherwise a test would end before the part of a workflow that comes a little later."""
-    from datetime import timedelta  # noqa: PLC0415
-
     await shadows.add(send_confirmation, when=timedelta(milliseconds=200))(9)
     async with Worker(shadows) as worker:
         await worker.run_until_finished()

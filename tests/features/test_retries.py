@@ -7,6 +7,7 @@ from time import monotonic
 import pytest
 
 from shadows import ExecutionState, ExponentialRetry, Retry, Shadow
+from tests.waiting import wait_until
 
 from .workers import finish, working
 
@@ -133,12 +134,7 @@ async def test_between_two_attempts_the_execution_is_scheduled_and_its_key_busy(
         raise ValueError("no")
 
     execution = await shadows.add(fails, key="one")()
-    async with working(shadows) as worker:
-        ended = worker.events.observers
-        seen: list[object] = []
-        ended.append(seen.append)
-        from tests.waiting import wait_until  # noqa: PLC0415
-
+    async with working(shadows):
         async def waits_for_its_retry() -> bool:
             await execution.sync()
             return execution.state is ExecutionState.SCHEDULED

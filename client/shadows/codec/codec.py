@@ -221,6 +221,6 @@ class Codec:
         if len(payload) > self.maximum_bytes:
             raise PayloadTooLarge(
                 f"{subject} take {len(payload):,} bytes, and the limit is {self.maximum_bytes:,}. "
-                f"Store the data elsewhere and {remedy}, or raise the limit (maximum_payload_bytes)."
+                f"Store the data elsewhere and {remedy}, or raise the limit (maximum_payload)."
             )
         return payload

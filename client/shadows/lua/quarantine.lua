@@ -16,7 +16,7 @@ end
 local entry = redis.call('XRANGE', stream, id, id)[1]
 if not entry then return { 0, 0 } end
 
-redis.call('XADD', quarantine, '*', 'v', 'running', 'c', cause, unpack(entry[2], 1, math.min(#entry[2], MOST_FIELDS)))
+local kept = redis.call('XADD', quarantine, '*', 'v', 'running', 'c', cause, unpack(entry[2], 1, math.min(#entry[2], MOST_FIELDS)))
 if consumer ~= '' then redis.call('XACK', stream, 'workers', id) end
 redis.call('XDEL', stream, id)
 local time = redis.call('TIME')
@@ -24,7 +24,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local seen = redis.pcall('HMGET', record, 'g', 'n')
 if seen[1] == generation then
   local submission = seen[2] or seen[1]
-  redis.call('HSET', record, 's', 'quarantined', 'r', cause,
+  redis.call('HSET', record, 's', 'quarantined', 'r', kept .. ' ' .. cause,
     'o', table.concat({ 'quarantined', submission, 0, -1, now, consumer }, ' '))
   redis.call('PEXPIRE', record, math.max(ttl, 60000))
   redis.call('PUBLISH', prefix .. 'state:' .. key, submission .. ' q')

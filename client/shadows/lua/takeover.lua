@@ -41,9 +41,9 @@ end
 
 local function condemn(place, id, fields, record, key, submission, deaths, losses)
   local cause = deaths .. ' deaths of the worker that ran it alone, ' .. losses .. ' losses of a worker beside others'
-  redis.call('XADD', quarantine, '*', 'v', 'running', 'c', cause, unpack(fields))
+  local kept = redis.call('XADD', quarantine, '*', 'v', 'running', 'c', cause, unpack(fields))
   remove(place, id)
-  redis.call('HSET', record, 's', 'quarantined', 'r', cause,
+  redis.call('HSET', record, 's', 'quarantined', 'r', kept .. ' ' .. cause,
     'o', table.concat({ 'quarantined', submission, 0, -1, now, consumer }, ' '))
   redis.call('PEXPIRE', record, math.max(ttl, 60000))
   redis.call('PUBLISH', prefix .. 'state:' .. key, submission .. ' q')
