@@ -3,25 +3,6 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .annotations import Logged
-from .default import add
-from .dependencies import (
-    CallArgument,
-    CurrentExecution,
-    CurrentShadow,
-    CurrentWorker,
-    CycleError,
-    Dependency,
-    Depends,
-    ExponentialRetry,
-    Perpetual,
-    Progress,
-    Retry,
-    Shared,
-    TaskKey,
-    TaskLogger,
-    Timeout,
-)
 from .errors import ExecutionCancelled, QuarantinedTask, RemoteError
 from .execution import Disposition, Execution, ExecutionState, TaskCall
 from .shadow import Shadow
@@ -29,6 +10,26 @@ from .strikelist import StrikeList
 
 if TYPE_CHECKING:
     from shadowsd.engine import Worker
+
+    from .annotations import Logged
+    from .default import add
+    from .dependencies import (
+        CallArgument,
+        CurrentExecution,
+        CurrentShadow,
+        CurrentWorker,
+        CycleError,
+        Dependency,
+        Depends,
+        ExponentialRetry,
+        Perpetual,
+        Progress,
+        Retry,
+        Shared,
+        TaskKey,
+        TaskLogger,
+        Timeout,
+    )
 
 __version__ = "0.2.0"
 
@@ -64,8 +65,38 @@ __all__ = [
 ]
 
 
+# What is loaded when it is first asked for, so that a client which only adds stays light: the declarations,
+# the process-wide default, and the worker, which is the one door to the floors above.
+LATER = {
+    "Logged": "shadows.annotations",
+    "Worker": "shadowsd.engine",
+    "add": "shadows.default",
+    **dict.fromkeys(
+        (
+            "CallArgument",
+            "CurrentExecution",
+            "CurrentShadow",
+            "CurrentWorker",
+            "CycleError",
+            "Dependency",
+            "Depends",
+            "ExponentialRetry",
+            "Perpetual",
+            "Progress",
+            "Retry",
+            "Shared",
+            "TaskKey",
+            "TaskLogger",
+            "Timeout",
+        ),
+        "shadows.dependencies",
+    ),
+}
+
+
 def __getattr__(name: str) -> Any:
-    """`Worker` is loaded when it is first asked for, so that a client which only adds stays light."""
-    if name == "Worker":
-        return import_module("shadowsd.engine").Worker
+    """Loads what `LATER` lists."""
+    if name in LATER:
+        value = globals()[name] = getattr(import_module(LATER[name]), name)
+        return value
     raise AttributeError(f"module 'shadows' has no attribute {name!r}")

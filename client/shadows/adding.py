@@ -6,17 +6,19 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from itertools import islice
 from logging import getLogger
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .codec.codec import Codec
 from .errors import ArgumentsError, ShadowsError
 from .execution import Execution, Source, TaskCall
-from .identifiers import fresh_key
+from .identifiers import checked, fresh_key
 from .registry import Registry
 from .states import Disposition, ExecutionState
 from .strikelist import StrikeList
 from .submissions import MOST_BYTES, StaleStrikes, Submission, Submissions
 from .times import When, absolute, due_text
+
+if TYPE_CHECKING:
+    from .codec.codec import Codec
 
 logger = getLogger("shadows")
 
@@ -35,7 +37,7 @@ class Adder:
         self,
         shadow: Source,
         registry: Registry,
-        codec: Codec,
+        codec: "Codec",
         strikelist: StrikeList,
         submissions: Submissions,
         record_prefix: str,
@@ -59,7 +61,7 @@ class Adder:
             while True:
                 if self._strikelist.version is None:
                     await self._strikelist.load_once()
-                if self._strikelist.strikes and self._is_struck(execution):
+                if self._strikelist.strikes and await self._is_struck_now(execution):
                     return execution
                 try:
                     replies = await self._submissions.put((submission,))
@@ -83,12 +85,9 @@ class Adder:
         key: str | None,
         mode: str,
     ) -> Prepared:
-        if key is None:
-            key = fresh_key()
-        elif not isinstance(key, str):
-            raise ArgumentsError(f"The key {key!r} is a {type(key).__name__}; expected a str. Write key=str(...).")
+        key = fresh_key() if key is None else checked(key, "key")
         if isinstance(function, str):
-            task, name = self._registry.get(function), function
+            task, name = self._registry.get(function), checked(function, "function name")
         else:
             task = self._registry.of(function)
             name = task.name
@@ -110,6 +109,13 @@ class Adder:
                 self._submissions.server.clock_apart,
             )
 
+    async def _is_struck_now(self, execution: Execution) -> bool:
+        """What is struck sends nothing, and so would not hear that its strike was lifted: it asks before it says so."""
+        if not self._strikelist.struck(execution.function, execution.function_name, execution.args, execution.kwargs):
+            return False
+        await self._strikelist.load()
+        return self._is_struck(execution)
+
     def _is_struck(self, execution: Execution) -> bool:
         struck = self._strikelist.struck(execution.function, execution.function_name, execution.args, execution.kwargs)
         if struck is None:
@@ -124,6 +130,8 @@ class Adder:
             raise ValueError(f"chunk_size is {chunk_size}; expected at least 1.")
         if self._strikelist.version is None:
             await self._strikelist.load_once()
+        elif self._strikelist.strikes:
+            await self._strikelist.load()
         executions: list[Execution] = []
         source = iter(calls)
         flying: deque[tuple[list[Prepared], asyncio.Future[list[bytes]]]] = deque()

@@ -7,9 +7,10 @@ retries are off, and whoever calls a link decides whether a call may be sent aga
 import asyncio
 import math
 import os
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic, time_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hiredis
 from redis.asyncio import Redis
@@ -21,10 +22,13 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from .embedded import EmbeddedServer, acquire
+from . import lazy
 from .errors import ConfigurationError, ConnectionFailed, ServerRefused
 from .scripts import Script
 from .urls import checked, redacted
+
+if TYPE_CHECKING:
+    from .embedded import EmbeddedServer
 
 # Promised in the documents: a call that can't reach Redis raises within this time.
 CALL_SECONDS = 5.0
@@ -50,16 +54,22 @@ class Server:
         # How many seconds this host's clock and Redis's were apart when the first connection was made.
         self.clock_apart = 0.0
         self._checked = False
-        self._opening = asyncio.Lock()
+        # A thread's lock: a worker's pulse asks from a loop of its own.
+        self._starting = threading.Lock()
 
     async def address(self) -> str:
         """The URL for redis-py; starts the embedded server when the URL asks for one."""
         if not self._address.startswith("embedded:"):
             return self._address
-        async with self._opening:
+        return await asyncio.to_thread(self._start_embedded)
+
+    def _start_embedded(self) -> str:
+        with self._starting:
             if self._embedded is None:
-                self._embedded = await asyncio.to_thread(acquire, self._address)
-        return f"unix://{self._embedded.socket_path}"
+                self._embedded = lazy.embedded().acquire(self._address)
+            else:
+                self._embedded.ensure_running()
+            return self._embedded.url
 
     async def options(self) -> dict[str, Any]:
         """Keyword arguments for redis-py, for a connection of ours or a client of the user's."""

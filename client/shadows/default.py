@@ -6,21 +6,14 @@ Each event loop has its own, since connections belong to a loop. An async genera
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 from .execution import Execution
 from .shadow import Shadow
 from .times import When
 
-
-class Held(NamedTuple):
-    """A loop's shadow, and what closes it."""
-
-    shadow: Shadow
-    closing: AsyncIterator[None]
-
-
-_held: dict[asyncio.AbstractEventLoop, Held] = {}
+# Of each loop: its shadow, and what closes it.
+_held: dict[asyncio.AbstractEventLoop, tuple[Shadow, AsyncIterator[None]]] = {}
 
 
 @overload
@@ -53,10 +46,10 @@ async def default_shadow() -> Shadow:
         for gone in [other for other in _held if other.is_closed()]:
             del _held[gone]  # it was closed without ending its generators
         shadow = Shadow()
-        held = _held[loop] = Held(shadow, closing(loop, shadow))
+        held = _held[loop] = (shadow, closing(loop, shadow))
         # Begins the generator, so that the loop knows of it; this does not give way to another task.
-        await anext(held.closing)
-    return held.shadow
+        await anext(held[1])
+    return held[0]
 
 
 async def closing(loop: asyncio.AbstractEventLoop, shadow: Shadow) -> AsyncIterator[None]:

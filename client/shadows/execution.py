@@ -1,11 +1,12 @@
 """One execution of a task: what was asked for, where it is now, and how it ended."""
 
+import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
-from uncalled_for import get_signature
+import msgspec
 
 from .errors import ArgumentsError
 from .states import Disposition, ExecutionState
@@ -13,8 +14,7 @@ from .states import Disposition, ExecutionState
 __all__ = ["Disposition", "Execution", "ExecutionProgress", "ExecutionState", "TaskCall"]
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionProgress:
+class ExecutionProgress(msgspec.Struct, frozen=True):
     """How far a running task says it is; `current` and `total` in units of its own."""
 
     current: int = 0
@@ -120,10 +120,13 @@ class Execution:
         return await self.shadow.result_of(self, timeout)
 
 
+signature_of = lru_cache(inspect.signature)
+
+
 def arguments_by_name(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """What each parameter of `function` gets, defaults included; empty when they don't fit it."""
     try:
-        bound = get_signature(function).bind_partial(*args, **kwargs)
+        bound = signature_of(function).bind_partial(*args, **kwargs)
     except TypeError:
         return {}
     bound.apply_defaults()

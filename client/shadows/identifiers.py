@@ -3,6 +3,8 @@
 import os
 import time
 
+from .errors import ArgumentsError
+
 # Random hexadecimal digits that one key takes, and how many keys' worth is asked of the kernel at a time: the
 # call costs more than the bytes.
 DIGITS = 20
@@ -39,3 +41,19 @@ _source = KeySource()
 os.register_at_fork(after_in_child=_source.forget)
 
 fresh_key = _source.fresh
+
+
+def checked(text: str, what: str) -> str:
+    """Returns a key or a function's name that can be sent. Raises ArgumentsError for any other: it would fail the
+    whole batch that it goes out with."""
+    if not isinstance(text, str):
+        raise ArgumentsError(f"The {what} {text!r} is a {type(text).__name__}; expected a str. Write str(...) around it.")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ArgumentsError(
+                f"The {what} {text!r} is no text: {error.reason}. Expected what UTF-8 can encode; decode it with another "
+                "error handler than surrogateescape, or use its repr()."
+            ) from None
+    return text

@@ -1,4 +1,8 @@
-"""The one place where libraries that most processes never need are loaded, at their first use."""
+"""The one place where what most processes need late or never is loaded, at its first use.
+
+Besides optional libraries these are parts of our own: the codec and the declarations are wanted by the first
+`Shadow` and the first registration, and `import shadows` may cost little more than redis-py itself.
+"""
 
 from importlib import import_module
 from types import ModuleType
@@ -14,6 +18,31 @@ def cloudpickle() -> ModuleType:
 def cronsim() -> ModuleType:
     """The library behind `Cron`."""
     return _load("cronsim", "Cron", "shadow-task")
+
+
+def codec() -> ModuleType:
+    """What encodes arguments and results, for the first `Shadow`."""
+    return import_module("shadows.codec.codec")
+
+
+def signature() -> ModuleType:
+    """What tells how a function's arguments travel, for the first registration."""
+    return import_module("shadows.codec.signature")
+
+
+def validation() -> ModuleType:
+    """What refuses conflicting dependencies, for the first registration."""
+    return import_module("shadows.dependencies.validation")
+
+
+def embedded() -> ModuleType:
+    """Our own part that starts a Redis server, which few processes do."""
+    return import_module("shadows.embedded")
+
+
+def difflib() -> ModuleType:
+    """The standard library's search for similar names, for errors only."""
+    return import_module("difflib")
 
 
 def zoneinfo() -> ModuleType:

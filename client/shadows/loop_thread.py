@@ -84,8 +84,8 @@ class LoopThread:
 
     def _end(self) -> None:
         loop = self._loop
-        # A RuntimeError: at the interpreter's end no thread can be started any more, which only an embedded
-        # server's release asks for, and that has a finalizer of its own.
+        # At the interpreter's end no thread can be started, which is a RuntimeError. Only the release of an embedded
+        # server asks for one here, and that has a finalizer of its own.
         with suppress(RuntimeError):
             loop.run_until_complete(self._farewell())
         while tasks := asyncio.all_tasks(loop):
@@ -93,7 +93,8 @@ class LoopThread:
                 task.cancel()
             loop.run_until_complete(asyncio.wait(tasks))
         loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.run_until_complete(loop.shutdown_default_executor(PAUSE_SECONDS))
+        with suppress(RuntimeError):
+            loop.run_until_complete(loop.shutdown_default_executor(PAUSE_SECONDS))
         loop.close()
 
     def pause(self) -> None:

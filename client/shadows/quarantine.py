@@ -1,7 +1,8 @@
 """The quarantine: entries that can't run, each kept with its cause until somebody decides."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from .connection import Link
 from .errors import ShadowsError
@@ -10,8 +11,7 @@ from .records import moment, pairs
 from .scripts import REQUEUE
 
 
-@dataclass(frozen=True, slots=True)
-class QuarantinedEntry:
+class QuarantinedEntry(msgspec.Struct, frozen=True):
     """One entry that was set aside: what it was, when, and why."""
 
     id: str

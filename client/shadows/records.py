@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .codec.codec import Codec
+import msgspec
+
 from .connection import Link
 from .errors import ExecutionCancelled, PayloadError, QuarantinedTask, RemoteError, ResultNotKept
 from .execution import Execution, ExecutionProgress
@@ -17,6 +17,9 @@ from .registry import Registry
 from .scripts import READ
 from .states import ExecutionState
 from .subscriptions import Subscriptions
+
+if TYPE_CHECKING:
+    from .codec.codec import Codec
 
 
 def moment(ms: float) -> datetime:
@@ -29,8 +32,7 @@ def pairs(flat: list[bytes]) -> dict[str, bytes]:
     return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """How a submission ended; times in ms, `ended` by Redis's clock; `elapsed` is -1 when it never ran."""
 
     state: ExecutionState
@@ -52,8 +54,7 @@ class Outcome:
         return moment(self.ended - self.elapsed) if self.elapsed >= 0 else None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """What Redis knew of a key at one moment."""
 
     fields: dict[str, bytes]
@@ -118,7 +119,9 @@ def worker_of(consumer: str) -> str:
 class Records:
     """Reads executions for one shadow."""
 
-    def __init__(self, link: Link, keys: Keys, codec: Codec, registry: Registry, subscriptions: Subscriptions) -> None:
+    def __init__(
+        self, link: Link, keys: Keys, codec: "Codec", registry: Registry, subscriptions: Subscriptions
+    ) -> None:
         self._link = link
         self._keys = keys
         self._codec = codec

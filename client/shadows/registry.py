@@ -3,15 +3,16 @@
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from difflib import get_close_matches
 from importlib import import_module
 from logging import getLogger
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .codec.signature import TaskSignature
-from .dependencies.validation import validate
+from . import lazy
 from .errors import RegistrationError
+
+if TYPE_CHECKING:
+    from .codec.signature import TaskSignature
 
 logger = getLogger("shadows")
 
@@ -26,7 +27,7 @@ class Task:
     def __init__(self, function: TaskFunction, name: str) -> None:
         self.function = function
         self.name = name
-        self.signature = TaskSignature(function, name)
+        self.signature: TaskSignature = lazy.signature().TaskSignature(function, name)
         self.is_async = inspect.iscoroutinefunction(inspect.unwrap(function)) or inspect.iscoroutinefunction(
             type(function).__call__ if callable(function) else None
         )
@@ -83,7 +84,7 @@ class Registry:
                 f"Two functions want the name {name!r}: {place_of(known.function)} has it, {place_of(function)} asks "
                 f"for it. Register one under another name: shadows.register({name}, names=['...'])."
             )
-        validate(function, name)
+        lazy.validation().validate(function, name)
         task = Task(function, name)
         self._by_name[name] = task
         self.changes += 1
@@ -103,7 +104,7 @@ class Registry:
 
     def explain_unknown(self, name: str) -> str:
         """One sentence for a name that nobody here knows: the nearest right one, and the remedy."""
-        near = get_close_matches(name, self._by_name, n=1)
+        near = lazy.difflib().get_close_matches(name, self._by_name, n=1)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         known = ", ".join(self.names()[:20]) or "none"
         return f"{hint}Known here: {known}. Pass its module to the worker with --tasks, or call shadows.register()."
@@ -138,7 +139,7 @@ def collection(module: ModuleType, member: str) -> Iterable[TaskFunction]:
     """The functions that a module's member lists; a member that is a function is a collection of one."""
     found = getattr(module, member, None)
     if found is None:
-        near = get_close_matches(member, vars(module), n=1)
+        near = lazy.difflib().get_close_matches(member, vars(module), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise RegistrationError(
             f"The module {module.__name__} has no member {member!r}; expected a list of task functions.{hint}"

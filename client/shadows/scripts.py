@@ -1,5 +1,6 @@
 """The Lua scripts, by name: every move of an execution between two places is one of them."""
 
+from functools import cached_property
 from hashlib import sha1
 from pathlib import Path
 
@@ -7,14 +8,20 @@ LUA = Path(__file__).with_name("lua")
 
 
 class Script:
-    """One script: its source, and the digest that Redis knows it by."""
-
-    __slots__ = ("digest", "name", "source")
+    """One script."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.source = (LUA / f"{name}.lua").read_bytes()
-        self.digest = sha1(self.source, usedforsecurity=False).hexdigest()
+
+    @cached_property
+    def source(self) -> bytes:
+        """The text, read when the script is first used."""
+        return (LUA / f"{self.name}.lua").read_bytes()
+
+    @cached_property
+    def digest(self) -> str:
+        """The name that Redis knows it by."""
+        return sha1(self.source, usedforsecurity=False).hexdigest()
 
 
 SUBMIT = Script("submit")

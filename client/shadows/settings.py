@@ -1,9 +1,10 @@
 """The settings of a shadow, from arguments and the environment, refused at once when they can't be right."""
 
 import os
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
+
+import msgspec
 
 from .errors import ConfigurationError
 from .urls import DEFAULT_URL
@@ -12,8 +13,7 @@ MAXIMUM_PAYLOAD = 1 << 20
 SERIALIZERS: dict[str, Literal["msgpack", "pickle"]] = {"msgpack": "msgpack", "pickle": "pickle"}
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """What a `Shadow` was made with."""
 
     name: str

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, ParamSpec, Self, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, overload
 
 from redis.asyncio import Redis
 from redis.credentials import CredentialProvider
 
+from . import lazy
 from .adding import Adder
-from .codec.codec import Codec
 from .connection import Argument, Link, Server
 from .errors import ExecutionCancelled, ResultNotKept
 from .execution import Disposition, Execution, ExecutionProgress, TaskCall
@@ -26,6 +26,9 @@ from .strikelist import StrikeList, checked_strike
 from .submissions import Submissions
 from .subscriptions import Subscriptions
 from .times import When
+
+if TYPE_CHECKING:
+    from .codec.codec import Codec
 
 P = ParamSpec("P")
 
@@ -68,7 +71,9 @@ class Shadow:
         self.keys = Keys(settings.name)
         self.registry = registry_of(settings.name)
         self.server = Server(settings.url, credential_provider)
-        self.codec = Codec(settings.name, settings.serializer, settings.secret, settings.maximum_payload)
+        self.codec: Codec = lazy.codec().Codec(
+            settings.name, settings.serializer, settings.secret, settings.maximum_payload
+        )
         self.queries = Link(self.server, "queries")
         self.subscriptions = Subscriptions(self.server, "results")
         self.strikelist = StrikeList(self.queries, self.keys, self.codec)

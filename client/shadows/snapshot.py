@@ -1,6 +1,5 @@
 """Looking at a whole shadow at one moment: what waits, what runs, and who works."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,8 +15,7 @@ from .states import ExecutionState
 PAGE = 200
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRow:
+class TaskRow(msgspec.Struct, frozen=True):
     """One execution in a snapshot; a damaged entry has "?" where something is missing."""
 
     key: str
@@ -29,8 +27,7 @@ class TaskRow:
     deliveries: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerInfo:
+class WorkerInfo(msgspec.Struct, frozen=True):
     """One living worker, as its last beat told."""
 
     name: str
@@ -43,8 +40,7 @@ class WorkerInfo:
     tasks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """What a shadow held at the moment `taken`; the lists are cut at the limit, the counts are whole."""
 
     taken: datetime
@@ -52,10 +48,10 @@ class Snapshot:
     ready_count: int
     unknown_count: int
     quarantined_count: int
-    scheduled: list[TaskRow] = field(default_factory=list)
-    queued: list[TaskRow] = field(default_factory=list)
-    running: list[TaskRow] = field(default_factory=list)
-    workers: list[WorkerInfo] = field(default_factory=list)
+    scheduled: list[TaskRow] = []
+    queued: list[TaskRow] = []
+    running: list[TaskRow] = []
+    workers: list[WorkerInfo] = []
 
     @property
     def total(self) -> int:

@@ -4,16 +4,18 @@ import asyncio
 import operator
 from collections.abc import Callable
 from logging import getLogger
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from .codec.codec import Codec
 from .connection import Link
 from .errors import ArgumentsError, ShadowsError
 from .execution import arguments_by_name
 from .keys import Keys
 from .scripts import STRIKE
+
+if TYPE_CHECKING:
+    from .codec.codec import Codec
 
 logger = getLogger("shadows")
 
@@ -51,7 +53,7 @@ class Strike(NamedTuple):
 class StrikeList:
     """The strikes of one shadow, as last read; `version` is None until they were read once."""
 
-    def __init__(self, link: Link, keys: Keys, codec: Codec) -> None:
+    def __init__(self, link: Link, keys: Keys, codec: "Codec") -> None:
         self._link = link
         self._keys = keys
         self._codec = codec

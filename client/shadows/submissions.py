@@ -23,6 +23,8 @@ MOST_BYTES = 1 << 20
 # While Redis does not answer, so many submissions may wait; more would fill the memory for nothing.
 MOST_WAITING = 10_000
 RESEND_SECONDS = 0.05
+# A server that has not answered for so long counts as one that does not.
+SLOW_SECONDS = 1.0
 
 
 # One item of a batch, as the script takes it: the record's key, the function, the payload, and the mode: "a"
@@ -49,13 +51,14 @@ class Submissions:
         self._count = 0
         self._sender: asyncio.Task[None] | None = None
         self._failing = False
+        self._sent_at = 0.0
 
     def put(self, items: Sequence[Submission]) -> asyncio.Future[list[bytes]]:
         """Queues at most 200 submissions; the future gets the script's answers, in order.
 
         A caller that is cancelled while it waits does not take the submissions back.
         """
-        if self._failing and self._count >= MOST_WAITING:
+        if self._count >= MOST_WAITING and (self._failing or monotonic() - self._sent_at > SLOW_SECONDS):
             raise TooBusy(
                 f"{self._count} submissions wait for Redis at {self._link.server.shown_url}, which does not answer; "
                 "this one was not queued. Submit again when Redis is back."
@@ -114,7 +117,8 @@ class Submissions:
         for _, function, payload, mode in items:
             arguments += (function, payload, mode)
         keys = [*self._heads, *[item[0] for item in items]]
-        deadline = monotonic() + CALL_SECONDS
+        self._sent_at = monotonic()
+        deadline = self._sent_at + CALL_SECONDS
         while True:
             try:
                 left = max(deadline - monotonic(), RESEND_SECONDS)

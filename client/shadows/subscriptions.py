@@ -30,7 +30,6 @@ class Subscriptions:
         self._opening = asyncio.Lock()
         self._connection: AbstractConnection | None = None
         self._reader: asyncio.Task[None] | None = None
-        self._connecting = asyncio.Lock()
 
     @property
     def connected(self) -> bool:

@@ -27,7 +27,7 @@ async def list_all(shadow: Shadow, limit: int, as_json: bool) -> None:
     """List the entries, newest first."""
     found = await shadow.quarantine(limit)
     if as_json:
-        show_json([record(entry) for entry in found])
+        show_json(found)
     elif found:
         now = datetime.now(UTC)
         rows = [(entry.id, away(entry.since, now), entry.function_name, entry.key, entry.cause) for entry in found]

@@ -22,8 +22,8 @@ logger = logging.getLogger("shadows.worker")
 
 STOPPING: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT") if hasattr(signal, name))
 AT_ONCE: Final = getattr(signal, "SIGQUIT", None)
-# Handing back gives up after 5 s by itself; what takes longer is stuck.
-LONGEST_END_SECONDS = 10.0
+# Without Redis, handing back and signing off give up after 5 s each; what takes longer is stuck.
+LONGEST_END_SECONDS = 15.0
 FORCED = 1
 
 

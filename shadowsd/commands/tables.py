@@ -3,11 +3,11 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 import click
+from msgspec import to_builtins
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -33,24 +33,13 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -
 
 
 def show_json(value: Any) -> None:
-    """One JSON document; moments as ISO 8601."""
-    click.echo(json.dumps(value, indent=2, default=plain))
+    """One JSON document: moments as ISO 8601, bytes as base64."""
+    click.echo(json.dumps(record(value), indent=2))
 
 
-def record(row: Any) -> dict[str, Any]:
-    """A row of the client as a dictionary."""
-    return asdict(row)
-
-
-def plain(value: Any) -> Any:
-    """What JSON has no word for."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, bytes):
-        return value.hex()
-    return repr(value)
+def record(row: Any) -> Any:
+    """What the client returned in the words of JSON."""
+    return to_builtins(row)
 
 
 def printable(cell: object) -> str:

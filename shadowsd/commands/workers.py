@@ -9,7 +9,7 @@ from shadows import Shadow
 from shadows.snapshot import WorkerInfo
 
 from .options import json_option, on_shadow
-from .tables import away, record, show, show_json
+from .tables import away, show, show_json
 
 COLUMNS = ("Worker", "Host", "PID", "Running", "Done", "Last seen", "Tasks")
 
@@ -40,7 +40,7 @@ async def list_for_task(shadow: Shadow, function: str, as_json: bool) -> None:
 def tell(found: Sequence[WorkerInfo], as_json: bool, when_none: str) -> None:
     """Shows the workers, or says that there are none."""
     if as_json:
-        show_json([record(worker) for worker in found])
+        show_json(found)
     elif found:
         show_workers(found, datetime.now(UTC))
     else:

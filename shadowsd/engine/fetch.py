@@ -86,10 +86,10 @@ class Reader:
                 await self._outage.failed("reading", error)
             except ResponseError as error:
                 self._verify = True
-                if "NOGROUP" not in str(error):
-                    await self._outage.failed("reading", error)
-                else:
+                if "NOGROUP" in str(error) or "UNBLOCKED" in str(error):
                     await self._restore_group()
+                else:
+                    await self._outage.failed("reading", error)
             else:
                 self._outage.worked("reading")
 
@@ -202,6 +202,7 @@ class Reader:
         except (ConnectionFailed, ServerRefused) as error:
             await self._outage.failed("reading", error)
         else:
+            logger.warning("Redis had lost everything of this shadow, as by FLUSHALL; new work is done as before.")
             self._on_flush()
 
     def look_beside(self, *, suspects: bool = True) -> None:

@@ -232,6 +232,7 @@ def test_help_names_every_environment_variable() -> None:
     assert "port" not in text
 
 
+@pytest.mark.slow
 def test_a_redis_that_stops_under_it_does_not_keep_it_from_stopping_at_once(
     own_redis: RedisServer, app: list[str], tmp_path: Path
 ) -> None:
@@ -243,5 +244,5 @@ def test_a_redis_that_stops_under_it_does_not_keep_it_from_stopping_at_once(
             worker.signal(signal.SIGQUIT)
             code = worker.wait(30)
             own_redis.resume()
-        assert code in (0, 1), worker.output
+        assert code == 0, worker.output
         wait_for(lambda: shadow.snapshot().ready_count == 1, "the task still waits for a worker")

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from datetime import datetime, timedelta, timezone  # noqa: UP017 # as users write it, and as the examples do
+from datetime import datetime, timedelta, timezone  # as users write it, and as the examples do
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,8 @@ async def test_the_example_of_the_welcome_page_prints_two_greetings(capsys: pyte
         soon = now + timedelta(seconds=3)
         await shadows.add(greet, when=soon)("John", greeting="Howdy")
 
-    async with Shadow() as shadows:
-        async with Worker(shadows) as worker:  # noqa: SIM117 # as it stands in the example
+    async with Shadow() as shadows:  # noqa: SIM117 # as it stands in the example
+        async with Worker(shadows) as worker:
             await worker.run_until_finished()
 
     jane, john = capsys.readouterr().out.splitlines()
@@ -53,13 +53,13 @@ async def main():
 asyncio.run(main())
 """
 
-TASKS = '''
+TASKS = """
 from datetime import datetime
 
 
 async def greet(name: str, greeting="Hello") -> None:
     print(f"{greeting}, {name} at {datetime.now()}!")
-'''
+"""
 
 WORK = """
 import asyncio

@@ -11,8 +11,9 @@ from shadows import ExecutionCancelled, Shadow
 from .workers import finish
 
 HOSTILE = [
-    "", "stream", "schedule", "task:", "task:stream", "generation", "strikes", "}", "{", "{x}", "{}:stream", ":", "*",
-    "\0", "a\0b", "\n", "a\nb", "\r\n", " ", "cancel 1-0", "ключ", "鍵", "🗝️", "é", "e\u0301", "x" * 10_240, "k", "K", "'", '"', "%s", "#1",
+    "", "stream", "schedule", "task:", "task:stream", "generation", "strikes", "cancel 1-0", "k", "K",
+    "}", "{", "{x}", "{}:stream", ":", "*", "%s", "#1", "'", '"',
+    "\0", "a\0b", "\n", "a\nb", "\r\n", " ", "ключ", "鍵", "🗝️", "é", "e\u0301", "x" * 10_240,
 ]  # fmt: skip
 
 
@@ -41,9 +42,9 @@ keys = st.lists(st.sampled_from(HOSTILE) | st.text(max_size=20), min_size=2, max
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(keys=keys, choice=st.randoms(use_true_random=False))
-@example(keys=HOSTILE, choice=None)
-async def test_no_key_touches_another(shadows: Shadow, keys: list[str], choice: object) -> None:
+@given(keys=keys)
+@example(keys=HOSTILE)
+async def test_no_key_touches_another(shadows: Shadow, keys: list[str]) -> None:
     """Each key gets one of all calls, side by side; each of them must see only its own."""
     await shadows.clear()
     kinds = ["run", "cancel", "later", "replace", "twice"]

@@ -12,9 +12,7 @@ from tests.waiting import wait_until
 from .workers import finish, working
 
 
-async def test_a_monitor_ends_itself_when_its_work_is_done(
-    shadows: Shadow, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_monitor_ends_itself_when_its_work_is_done(shadows: Shadow, capsys: pytest.CaptureFixture[str]) -> None:
     """The example of the package page; cancelling itself lets `run_until_finished` return."""
     statuses = iter(["pending", "running", "completed"])
     notified: list[tuple[str, str]] = []

@@ -71,8 +71,7 @@ async def damage(shadows: Shadow, key: str) -> None:
     """Replace the payload of a queued entry in place, which only a test can want."""
     async with shadows.redis() as redis:
         ((id, fields),) = await redis.xrange(shadows.keys.stream)
-        await redis.xdel(shadows.keys.stream, id)
-        await redis.execute_command("XSETID", shadows.keys.stream, "0-1")
+        await redis.delete(shadows.keys.stream)
         await redis.xadd(shadows.keys.stream, {**fields, b"p": b"\x01\x00damaged"}, id=id)
 
 

@@ -135,6 +135,7 @@ async def test_between_two_attempts_the_execution_is_scheduled_and_its_key_busy(
 
     execution = await shadows.add(fails, key="one")()
     async with working(shadows):
+
         async def waits_for_its_retry() -> bool:
             await execution.sync()
             return execution.state is ExecutionState.SCHEDULED

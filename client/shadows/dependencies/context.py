@@ -8,8 +8,9 @@ import them.
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from shadows.errors import ShadowsError
 from shadows.execution import Execution
@@ -27,8 +28,7 @@ class SharedValues(Protocol):
     async def value(self, factory: Callable[..., Any]) -> Any: ...
 
 
-@dataclass(frozen=True, slots=True)
-class TaskContext:
+class TaskContext(msgspec.Struct, frozen=True):
     """One run of a task. `execution` is None while a `Shared` factory runs: its value outlives every task."""
 
     shadow: object

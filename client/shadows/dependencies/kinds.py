@@ -8,17 +8,16 @@ it twice.
 import copy
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
+import msgspec
 import uncalled_for
 
 from shadows.execution import Execution
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """How one run ended: with `result`, or with `exception`."""
 
     duration: timedelta
@@ -26,8 +25,7 @@ class Outcome:
     exception: BaseException | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Successor:
+class Successor(msgspec.Struct, frozen=True):
     """The next execution of the key: after `delay` by Redis's clock, or at `when`; at once without both.
 
     Without `args` and `kwargs` it gets the same arguments as the run that it succeeds.

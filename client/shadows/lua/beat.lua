@@ -16,6 +16,8 @@ local expiry = redis.call('ZSCORE', leases, consumer)
 if expiry == '0' or (not expiry and not is_sure and redis.call('EXISTS', counter) == 1) then
   return { 0, now, -1, '0', 0, -1, {}, {} }
 end
+-- A server that is out of memory takes this, and whatever follows a write of the same script: it needs its workers.
+redis.call('PEXPIRE', leases, math.max(DAY_MS, 10 * lease))
 redis.call('ZADD', leases, now + lease, consumer)
 redis.call('HSET', workers, consumer, row)
 redis.call('PEXPIRE', leases, math.max(DAY_MS, 10 * lease))

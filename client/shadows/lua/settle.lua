@@ -14,6 +14,8 @@ if answered then
 end
 
 local call, pcall, sub = redis.call, redis.pcall, string.sub
+-- A server that is out of memory takes this, and whatever follows a write of the same script: settling frees memory.
+call('PEXPIRE', replies, 60000)
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local channel, name_at = prefix .. 'state:', #prefix + 6

@@ -14,6 +14,8 @@ local answered = call('GET', replies)
 if answered then
   local last = cmsgpack.unpack(answered)
   if last[1] == sequence then return last[2] end
+  -- A copy that a network held back while its sender went on with later ones: nobody waits for an answer.
+  if tonumber(last[1]) > tonumber(sequence) then return 'stale' end
 end
 if (call('HGET', strikes, 'version') or '0') ~= known_strikes then return 'strikes' end
 

@@ -15,6 +15,7 @@ local expiry = redis.call('ZSCORE', leases, consumer)
 if tonumber(expiry or 0) > now then return { -1, 0, 0 } end
 -- 0 is a lease that can't be renewed and stays visible: whoever began may die before all is taken.
 local resumed = expiry == '0'
+redis.call('ZREM', leases, consumer) -- first, since a server that is out of memory takes it, and then the rest
 redis.call('ZADD', leases, 0, consumer)
 
 local function pending(place, count)

@@ -1,0 +1,71 @@
+"""`shadows quarantine`: seeing what was set aside, and deciding."""
+
+import asyncio
+import json
+
+import pytest
+
+from shadows import ExecutionState, Shadow, Worker
+from shadows.sync import Shadow as SyncShadow
+from tests.commands.commands import output_of, run
+
+
+def run_worker(shadow: SyncShadow) -> None:
+    """Runs what waits, in a loop of its own."""
+
+    async def work() -> None:
+        async with Shadow(shadow.name) as inner, Worker(inner) as worker:
+            await worker.run_until_finished()
+
+    asyncio.run(work())
+
+
+@pytest.fixture
+def entry(shadow: SyncShadow) -> str:
+    """The id of an entry whose arguments nobody can read."""
+    shadow.add("trace", key="k")("fine")
+    stream = shadow.ask(lambda inner: inner.queries.call("XRANGE", inner.keys.stream, "-", "+"))
+    ((id, fields),) = stream
+    fields[fields.index(b"p") + 1] = b"\x01\x00\xc1"
+    shadow.ask(lambda inner: inner.queries.call("XDEL", inner.keys.stream, id))
+    shadow.ask(lambda inner: inner.queries.call("XADD", inner.keys.stream, id.replace(b"-0", b"-1"), *fields))
+    shadow.register_collection("shadows.tasks")
+    run_worker(shadow)
+    (found,) = json.loads(output_of("quarantine", "ls", "--json"))
+    assert found["key"] == "k"
+    id_text: str = found["id"]
+    return id_text
+
+
+def test_an_empty_one_says_so(shadow: SyncShadow) -> None:
+    result = run("quarantine", "ls")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == f"The quarantine of {shadow.name} is empty.\n"
+
+
+def test_entries_are_listed_and_shown_with_their_cause(shadow: SyncShadow, entry: str) -> None:
+    header, row = output_of("quarantine", "ls").splitlines()
+    assert header.split("\t") == ["ID", "Since", "Function", "Key", "Cause"]
+    assert row.split("\t")[0] == entry
+    shown = output_of("quarantine", "show", entry)
+    assert "Function:  trace" in shown
+    assert "Arguments: unreadable: " in shown
+    assert json.loads(output_of("quarantine", "show", entry, "--json"))["payload"] == "AQDB"
+
+
+def test_retry_gives_it_back_and_drop_deletes_it(shadow: SyncShadow, entry: str) -> None:
+    assert output_of("quarantine", "retry", entry) == f"The entry {entry} waits for a worker again.\n"
+    execution = shadow.get_execution("k")
+    assert execution is not None
+    assert execution.state is ExecutionState.QUEUED
+    run_worker(shadow)
+    (again,) = json.loads(output_of("quarantine", "ls", "--json"))
+    assert output_of("quarantine", "drop", again["id"]) == f"The entry {again['id']} is deleted.\n"
+    assert output_of("quarantine", "ls", "--json") == "[]\n"
+
+
+@pytest.mark.parametrize("command", ["show", "retry", "drop"])
+def test_an_unknown_id_fails_and_says_where_the_ids_are(shadow: SyncShadow, command: str) -> None:
+    result = run("quarantine", command, "1-1")
+    assert result.exit_code == 1
+    assert "There is no entry '1-1' in the quarantine. See the ids with `shadows quarantine ls`." in result.stderr

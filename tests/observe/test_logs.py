@@ -1,0 +1,50 @@
+"""The three formats of a log, as they arrive on standard error."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from shadowsd.observe.logs import default_format
+from tests.processes import run_script, write_script
+
+SCRIPT = """
+import logging
+import sys
+import warnings
+
+from shadowsd.observe.logs import configure_logging
+
+logging.basicConfig(format="a module's own: %(message)s")
+configure_logging(*sys.argv[1:])
+logging.getLogger("shadows.worker").info("began [red]%s", "here")
+logging.getLogger("shadows.worker").debug("details")
+"""
+
+
+def lines_of(directory: Path, level: str, style: str) -> list[str]:
+    script = write_script(directory, "logs", SCRIPT)
+    return run_script(script, level, style, environment={"COLUMNS": "100"}).splitlines()
+
+
+def test_plain_lines_have_time_level_and_logger(tmp_path: Path) -> None:
+    (line,) = lines_of(tmp_path, "info", "plain")
+    assert line.endswith(" INFO    shadows.worker: began [red]here")
+
+
+def test_rich_ones_leave_the_words_as_they_are(tmp_path: Path) -> None:
+    (line,) = lines_of(tmp_path, "info", "rich")
+    assert line.rstrip().endswith("INFO     began [red]here")
+
+
+def test_json_ones_can_be_parsed_one_by_one(tmp_path: Path) -> None:
+    began, details = map(json.loads, lines_of(tmp_path, "debug", "json"))
+    assert (began["level"], began["logger"], began["message"]) == ("INFO", "shadows.worker", "began [red]here")
+    assert details["level"] == "DEBUG"
+
+
+@pytest.mark.parametrize(("terminal", "style"), [(True, "rich"), (False, "plain")])
+def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch, terminal: bool, style: str) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    assert default_format() == style
