@@ -8,7 +8,7 @@ from itertools import islice
 from logging import getLogger
 from typing import TYPE_CHECKING, Any
 
-from .errors import ArgumentsError, ShadowsError
+from .errors import ShadowsError
 from .execution import Execution, Source, TaskCall
 from .identifiers import checked, fresh_key
 from .registry import Registry

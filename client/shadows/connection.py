@@ -124,6 +124,13 @@ class Server:
             "Check that the server runs and that the URL (SHADOWS_URL) is right."
         )
 
+    def refusal(self, words: str) -> ServerRefused:
+        """The error for a call that the server refused with these words."""
+        return ServerRefused(
+            f"Redis at {self.shown_url} refused the call: {words} Nothing was written. "
+            "Free memory, disk or replicas on the server, or point SHADOWS_URL at a primary; then try again."
+        )
+
     async def client(self) -> Redis:
         """A redis-py client of its own, for what users want to do themselves."""
         return Redis.from_url(await self.address(), **await self.options())
@@ -168,13 +175,13 @@ class Link:
                 return await self._exchange(command)
         except (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError) as error:
             if refusal := refused(error):
-                raise ServerRefused(self._refusal(refusal)) from error
+                raise self.server.refusal(refusal) from error
             if isinstance(error, ConnectionFailed):
                 raise  # opening the connection has said it already
             raise self.server.unreachable(error) from error
         except ResponseError as error:
             if refusal := refused(error):
-                raise ServerRefused(self._refusal(refusal)) from error
+                raise self.server.refusal(refusal) from error
             raise
 
     async def _exchange(self, command: Sequence[Argument]) -> Any:
@@ -211,12 +218,6 @@ class Link:
     async def ask(self, *command: Argument) -> Any:
         """Sends a command that may run twice, as those that only read: sent again until 5 s are over."""
         return await again(lambda seconds: self.call(*command, seconds=seconds))
-
-    def _refusal(self, error: str) -> str:
-        return (
-            f"Redis at {self.server.shown_url} refused the call: {error} Nothing was written. "
-            "Free memory, disk or replicas on the server, or point SHADOWS_URL at a primary; then try again."
-        )
 
     async def _open(self) -> AbstractConnection:
         here = (os.getpid(), asyncio.get_running_loop())

@@ -1,4 +1,4 @@
-"""Fresh keys: UUIDs of version 7, which sort by the time they were made. [RFC 9562, section 5.7]"""
+"""Keys: fresh ones are UUIDs of version 7, which sort by the time they were made [RFC 9562, section 5.7]."""
 
 import os
 import time
@@ -44,16 +44,18 @@ fresh_key = _source.fresh
 
 
 def checked(text: str, what: str) -> str:
-    """Returns a key or a function's name that can be sent. Raises ArgumentsError for any other: it would fail the
-    whole batch that it goes out with."""
+    """Returns a key or a function's name that can be sent.
+
+    Raises ArgumentsError for any other: it would fail the whole batch that it goes out with.
+    """
     if not isinstance(text, str):
-        raise ArgumentsError(f"The {what} {text!r} is a {type(text).__name__}; expected a str. Write str(...) around it.")
+        raise ArgumentsError(f"The {what} {text!r} is a {type(text).__name__}; expected a str. Write str(...).")
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError as error:
             raise ArgumentsError(
-                f"The {what} {text!r} is no text: {error.reason}. Expected what UTF-8 can encode; decode it with another "
-                "error handler than surrogateescape, or use its repr()."
+                f"The {what} {text!r} is no text: {error.reason}. Expected what UTF-8 can encode; decode it with "
+                "another error handler than surrogateescape, or use its repr()."
             ) from None
     return text

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .connection import Link
-from .errors import ExecutionCancelled, PayloadError, QuarantinedTask, RemoteError, ResultNotKept
+from .errors import ExecutionCancelled, PayloadError, QuarantinedTask, RemoteError, ResultNotKept, ServerRefused
 from .execution import Execution, ExecutionProgress
 from .keys import RECLAIMED, Keys
 from .registry import Registry
@@ -170,7 +170,8 @@ class Records:
             changed.set()
 
         channel = self._keys.events(execution.key)
-        await self._subscriptions.add(channel, listener)
+        with suppress(ServerRefused):  # then it looks by the clock
+            await self._subscriptions.add(channel, listener)
         try:
             while True:
                 changed.clear()

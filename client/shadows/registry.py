@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import lazy
 from .errors import RegistrationError
+from .identifiers import checked
 
 if TYPE_CHECKING:
     from .codec.signature import TaskSignature
@@ -76,7 +77,7 @@ class Registry:
         return tasks[0]
 
     def _enter(self, function: TaskFunction, name: str) -> Task:
-        known = self._by_name.get(name)
+        known = self._by_name.get(checked(name, "function name"))
         if known is not None and known.function is function:
             return known
         if known is not None and not same_definition(known.function, function):

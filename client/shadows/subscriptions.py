@@ -1,18 +1,24 @@
 """One pub/sub connection for all that a process listens to, which finds its way back after an outage."""
 
 import asyncio
-import math
 from collections.abc import Callable
+from logging import getLogger
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
 
 from .connection import CALL_SECONDS, Server
 from .errors import ConfigurationError, ShadowsError
 
 # A lost connection is tried again at once, then at this pace: outages are rare, floods of connects harmful.
 RETRY_SECONDS = 0.25
+# A connection on which nothing came for so long is asked whether it still stands: of one that a firewall forgot,
+# nobody would tell.
+SILENCE_SECONDS = 15.0
+
+logger = getLogger("shadows")
 
 # Called with a message, or with None after a gap in which messages may have been lost.
 type Listener = Callable[[bytes | None], None]
@@ -30,6 +36,7 @@ class Subscriptions:
         self._opening = asyncio.Lock()
         self._connection: AbstractConnection | None = None
         self._reader: asyncio.Task[None] | None = None
+        self._refusal: ResponseError | None = None
 
     @property
     def connected(self) -> bool:
@@ -47,6 +54,8 @@ class Subscriptions:
             async with asyncio.timeout(CALL_SECONDS):
                 await self._subscribe()
                 await confirmed.wait()
+            if self._refusal is not None:
+                raise self._server.refusal(str(self._refusal)) from self._refusal
         except TimeoutError as error:
             await self.remove(channel, listener)
             raise self._server.unreachable(error) from error
@@ -95,21 +104,47 @@ class Subscriptions:
             except (RedisError, OSError, ShadowsError) as error:
                 if isinstance(error, ConfigurationError):
                     raise
-                self._connection = None
+                if isinstance(error, ResponseError):
+                    await self._refused(error)
+                connection, self._connection = self._connection, None
+                if connection is not None:
+                    await connection.disconnect(nowait=True)
                 for confirmed in self._confirmed.values():
                     confirmed.clear()
                 await self._reconnect()
 
+    async def _refused(self, error: ResponseError) -> None:
+        """Redis 8 takes no subscriptions while it is out of memory: says so to who waits, and pauses."""
+        self._refusal = error
+        for confirmed in self._confirmed.values():
+            confirmed.set()
+        await asyncio.sleep(RETRY_SECONDS)
+
     async def _deliver(self) -> None:
         connection = self._connection
         assert connection is not None
+        asked = False
         while True:
-            kind, channel, data = await connection.read_response(timeout=math.inf)
-            if kind == b"message":
-                for listener in tuple(self._listeners.get(channel, ())):
+            reply = await connection.read_response(timeout=SILENCE_SECONDS)
+            if reply is None and asked:
+                raise RedisConnectionError("The server does not answer a PING.")
+            if reply is None:
+                asked = True
+                await self._send("PING")
+            else:
+                asked = False
+                self._handle(*reply[:3])
+
+    def _handle(self, kind: bytes, channel: bytes, data: bytes | int = b"") -> None:
+        if kind == b"message" and isinstance(data, bytes):
+            for listener in tuple(self._listeners.get(channel, ())):
+                try:
                     listener(data)
-            elif kind == b"subscribe" and channel in self._confirmed:
-                self._confirmed[channel].set()
+                except Exception:  # anybody may publish anything: one odd message must not end the listening
+                    logger.exception("The message %r on the channel %r could not be handled.", data, channel)
+        elif kind == b"subscribe" and channel in self._confirmed:
+            self._refusal = None
+            self._confirmed[channel].set()
 
     async def _reconnect(self) -> None:
         while self._connection is None:

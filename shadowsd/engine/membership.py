@@ -43,3 +43,8 @@ class Membership:
         """Waits for what runs on the side."""
         while self._tasks:
             await asyncio.wait(tuple(self._tasks))
+
+    def abandon_side_work(self) -> None:
+        """Stops what runs on the side, without waiting for it."""
+        for task in tuple(self._tasks):
+            task.cancel()

@@ -100,7 +100,7 @@ class Worker:
             self.shared = await stack.enter_async_context(SharedScope(self.shadows, self))
             stack.callback(self._threads.close)
             await self._signal_link.add(self.shadows.keys.signal, self._signals.hear)
-            stack.push_async_callback(self._beats.leave)
+            stack.push_async_callback(self._leave)
             self._pulse.start()
             stack.push_async_callback(self._pulse.stop)
             await self._beats.joined()
@@ -120,6 +120,7 @@ class Worker:
 
     def _build(self) -> None:
         shadow, keys, settings = self.shadows, self.shadows.keys, self.shadows.settings
+        self._gave_up = False
         lease = settings.lease
         self.membership = membership = Membership(self.name)
         self.slots = slots = Slots(self.concurrency)
@@ -227,6 +228,8 @@ class Worker:
 
     async def stop_at_once(self) -> None:
         """Stops what runs and hands it back, for another worker to run at once."""
+        if self._gave_up:
+            return
         self.reader.stop()
         self.slots.stop_all(Stop.SHUTDOWN)
         try:
@@ -238,7 +241,14 @@ class Worker:
                 await self.settler.flushed()
         except TimeoutError:
             logger.warning("Not every task could be handed back; the rest runs again when this worker's lease ends.")
+            self._gave_up = True
             self.settler.abandon()
+            self.membership.abandon_side_work()
+
+    async def _leave(self) -> None:
+        # Who could not reach Redis to hand back need not wait as long again to sign off: the lease ends anyway.
+        if not self._gave_up:
+            await self._beats.leave()
 
     def hand_back_threads(self) -> None:
         """Gives back what plain functions still run: they can't be stopped, but their outcomes won't count."""
