@@ -88,6 +88,10 @@ class Proxy:
         """Break every connection, as a network does."""
         self._run(self._cut())
 
+    def strand(self) -> None:
+        """Break every connection for the client only: the server keeps them, as when a network loses the last word."""
+        self._run(self._strand())
+
     def black_hole(self) -> None:
         """Pass nothing on, and keep all connections open, as a firewall that lost its table."""
         self._loop.call_soon_threadsafe(self._gate.clear)
@@ -131,6 +135,10 @@ class Proxy:
         for link in list(self._links):
             link.cut()
 
+    async def _strand(self) -> None:
+        for link in list(self._links):
+            link.strand()
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
@@ -169,16 +177,23 @@ class _Link:
         self.server = server
         self.waiting: deque[bool] = deque()
         self._ways: list[asyncio.Future[None]] = []
+        self._stranded = asyncio.Event()
         self.subscribed = False
 
     async def run(self) -> None:
         self._ways = [asyncio.ensure_future(self._requests()), asyncio.ensure_future(self._replies())]
         await asyncio.wait(self._ways, return_when=asyncio.FIRST_COMPLETED)
+        if self._stranded.is_set():
+            await asyncio.wait(self._ways)
         for way in self._ways:
             way.cancel()
         await asyncio.gather(*self._ways, return_exceptions=True)
         for _, writer in (self.client, self.server):
             writer.close()
+
+    def strand(self) -> None:
+        self._stranded.set()
+        self.client[1].transport.abort()
 
     def cut(self) -> None:
         for _, writer in (self.client, self.server):

@@ -37,7 +37,9 @@ OLDEST_SERVER = (6, 2)
 
 # What a server says when it is up but takes no writes, or not yet; each passes by itself or by an
 # operator's hand, so the caller may try again.
-REFUSALS = frozenset(("READONLY", "OOM", "MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "BUSY", "CLUSTERDOWN"))
+REFUSALS = frozenset(
+    ("READONLY", "OOM", "MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "BUSY", "CLUSTERDOWN", "NOPERM")
+)
 
 type Argument = bytes | str | int | float
 

@@ -6,15 +6,13 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
-import msgspec
-
 from .errors import ArgumentsError
 from .states import Disposition, ExecutionState
 
 __all__ = ["Disposition", "Execution", "ExecutionProgress", "ExecutionState", "TaskCall"]
 
 
-class ExecutionProgress(msgspec.Struct, frozen=True):
+class ExecutionProgress(NamedTuple):
     """How far a running task says it is; `current` and `total` in units of its own."""
 
     current: int = 0

@@ -20,6 +20,16 @@ def cronsim() -> ModuleType:
     return _load("cronsim", "Cron", "shadow-task")
 
 
+def msgpack() -> ModuleType:
+    """msgspec's msgpack, for small values of our own."""
+    return import_module("msgspec.msgpack")
+
+
+def told() -> ModuleType:
+    """What reads what workers tell of themselves, for who asks about them."""
+    return import_module("shadows.told")
+
+
 def codec() -> ModuleType:
     """What encodes arguments and results, for the first `Shadow`."""
     return import_module("shadows.codec.codec")

@@ -1,8 +1,8 @@
 """The quarantine: entries that can't run, each kept with its cause until somebody decides."""
 
+import re
 from datetime import datetime
-
-import msgspec
+from typing import NamedTuple
 
 from .connection import Link
 from .errors import ShadowsError
@@ -10,8 +10,10 @@ from .keys import Keys
 from .records import moment, pairs
 from .scripts import REQUEUE
 
+ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 
-class QuarantinedEntry(msgspec.Struct, frozen=True):
+
+class QuarantinedEntry(NamedTuple):
     """One entry that was set aside: what it was, when, and why."""
 
     id: str
@@ -38,6 +40,7 @@ class Quarantine:
 
     async def retry(self, id: str) -> int:
         """Gives an entry back to the workers; returns its new number. The entry stays when its key is busy."""
+        require_id(id)
         found = await self._link.ask("XRANGE", self._keys.quarantine, id, id)
         if not found:
             raise unknown(id)
@@ -59,8 +62,15 @@ class Quarantine:
 
     async def drop(self, id: str) -> None:
         """Deletes an entry for good."""
+        require_id(id)
         if not await self._link.call("XDEL", self._keys.quarantine, id):
             raise unknown(id)
+
+
+def require_id(id: str) -> None:
+    """Raises ShadowsError for what Redis would not take as an entry's id."""
+    if not ID.fullmatch(id):
+        raise unknown(id)
 
 
 def unknown(id: str) -> ShadowsError:

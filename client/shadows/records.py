@@ -5,9 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .connection import Link
 from .errors import ExecutionCancelled, PayloadError, QuarantinedTask, RemoteError, ResultNotKept, ServerRefused
@@ -23,16 +21,32 @@ if TYPE_CHECKING:
 
 
 def moment(ms: float) -> datetime:
-    """A point in time from Redis's milliseconds."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
+    """A point in time from Redis's milliseconds; one that no calendar has becomes the last that there is."""
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC)
+    except (ValueError, OverflowError):
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def text(raw: bytes) -> str:
+    """Bytes from Redis as text, whatever they are."""
+    return raw.decode(errors="backslashreplace")
+
+
+def number(raw: bytes | None, otherwise: int = 0) -> int:
+    """A whole number from Redis; `otherwise` when it is missing or none."""
+    try:
+        return int(raw.partition(b".")[0]) if raw else otherwise
+    except ValueError:
+        return otherwise
 
 
 def pairs(flat: list[bytes]) -> dict[str, bytes]:
     """A flat reply of names and values as a dictionary."""
-    return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
+    return {text(name): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(NamedTuple):
     """How a submission ended; times in ms, `ended` by Redis's clock; `elapsed` is -1 when it never ran."""
 
     state: ExecutionState
@@ -43,9 +57,9 @@ class Outcome(msgspec.Struct, frozen=True):
     worker: str
 
     @classmethod
-    def parse(cls, text: bytes) -> "Outcome":
+    def parse(cls, field: bytes) -> "Outcome":
         """From the record's field, where the worker comes last because its name may hold spaces."""
-        state, submission, attempt, elapsed, ended, worker = text.decode().split(" ", 5)
+        state, submission, attempt, elapsed, ended, worker = field.decode().split(" ", 5)
         return cls(ExecutionState(state), int(submission), int(attempt), float(elapsed), float(ended), worker)
 
     @property
@@ -54,7 +68,7 @@ class Outcome(msgspec.Struct, frozen=True):
         return moment(self.ended - self.elapsed) if self.elapsed >= 0 else None
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(NamedTuple):
     """What Redis knew of a key at one moment."""
 
     fields: dict[str, bytes]
@@ -77,18 +91,20 @@ class Record(msgspec.Struct, frozen=True):
     @property
     def generation(self) -> int:
         """The number of the present placing, 0 when there is none."""
-        return int(self.fields.get("g", 0))
+        return number(self.fields.get("g"))
 
     @property
     def submission(self) -> int:
         """The number that the present submission started with."""
-        return int(self.fields.get("n", self.generation))
+        return number(self.fields.get("n"), self.generation)
 
     @property
     def outcome(self) -> Outcome | None:
-        """The last outcome that was kept."""
-        text = self.fields.get("o")
-        return Outcome.parse(text) if text else None
+        """The last outcome that was kept; a damaged one is none."""
+        try:
+            return Outcome.parse(self.fields["o"])
+        except (KeyError, ValueError):
+            return None
 
     @property
     def live(self) -> bool:
@@ -99,8 +115,9 @@ class Record(msgspec.Struct, frozen=True):
 
     @property
     def state(self) -> ExecutionState:
-        """The state of the present submission."""
-        state = ExecutionState(self.fields.get("s", b"queued").decode())
+        """The state of the present submission; one that a damaged record does not tell is queued."""
+        said = text(self.fields.get("s", b""))
+        state = ExecutionState(said) if said in ExecutionState else ExecutionState.QUEUED
         if state is ExecutionState.QUEUED and self.holder not in (None, RECLAIMED):
             return ExecutionState.RUNNING
         return state
@@ -138,7 +155,7 @@ class Records:
         record = await self.read(key)
         if "g" not in record.fields:
             return None
-        name = record.fields.get("f", b"").decode()
+        name = text(record.fields.get("f", b""))
         task = self._registry.get(name)
         payload = record.entry.get("p") or record.fields.get("p")
         args: tuple[Any, ...] = ()
@@ -157,8 +174,14 @@ class Records:
         apply(await self.read(execution.key), execution, self._error_text)
 
     def _error_text(self, name: str, key: str, payload: bytes) -> str:
-        error = self._codec.decode_error(name, key, payload)
-        return f"{type(error).__name__}: {error}"
+        try:
+            error = self._codec.decode_error(name, key, payload)
+        except PayloadError as problem:
+            return str(problem)
+        try:
+            return f"{type(error).__name__}: {error}"
+        except Exception:  # a class of the user's may fail to say anything
+            return type(error).__name__
 
     async def result_of(self, execution: Execution, seconds: float | None, poll_seconds: float) -> Any:
         """Waits for the outcome of the execution's submission; looks again each `poll_seconds` though
@@ -198,8 +221,9 @@ class Records:
             raise catchable(self._codec.decode_error(name, execution.key, body))
         if outcome.state is ExecutionState.QUARANTINED:
             # The id of the entry in the quarantine, then the cause.
-            raise QuarantinedTask(*body.decode().split(" ", 1))
-        raise ExecutionCancelled(body.decode() or "cancelled")
+            entry_id, _, cause = text(body).partition(" ")
+            raise QuarantinedTask(entry_id, cause)
+        raise ExecutionCancelled(text(body) or "cancelled")
 
 
 def catchable(error: BaseException) -> Exception:
@@ -243,15 +267,15 @@ def apply(record: Record, execution: Execution, error_text: Callable[[str, str, 
     if record.submission == execution.submission and "g" in fields:
         execution.fence = record.generation
         execution.state = record.state
-        execution.attempt = int(record.entry.get("a") or fields.get("a") or 1)
+        execution.attempt = number(record.entry.get("a") or fields.get("a"), 1)
         execution.redelivered = record.deliveries > 1
         if {"pc", "pt", "pm"} & fields.keys():
             total, message = fields.get("pt"), fields.get("pm")
             execution.progress = ExecutionProgress(
-                int(fields.get("pc", 0)), int(total) if total else None, message.decode() if message else None
+                number(fields.get("pc")), number(total) if total else None, text(message) if message else None
             )
-        due = fields.get("w") or record.entry.get("w")
-        execution.when = moment(float(due)) if due else execution.when or moment(execution.submission / 1000)
+        due = number(fields.get("w") or record.entry.get("w"))
+        execution.when = moment(due) if due else execution.when or moment(execution.submission / 1000)
         if execution.state is ExecutionState.RUNNING and record.holder:
             execution.worker = worker_of(record.holder)
             execution.started_at = moment(record.now - record.idle_ms)
@@ -264,6 +288,6 @@ def apply(record: Record, execution: Execution, error_text: Callable[[str, str, 
         if outcome.state is ExecutionState.FAILED:
             execution.error = error_text(execution.function_name, execution.key, fields.get("r", b""))
         elif outcome.state is ExecutionState.QUARANTINED:
-            execution.error = fields.get("r", b"").decode().partition(" ")[2]
+            execution.error = text(fields.get("r", b"")).partition(" ")[2]
         elif outcome.state is not ExecutionState.COMPLETED:
-            execution.error = fields.get("r", b"").decode()
+            execution.error = text(fields.get("r", b""))

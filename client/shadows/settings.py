@@ -2,9 +2,7 @@
 
 import os
 from datetime import timedelta
-from typing import Literal
-
-import msgspec
+from typing import Literal, NamedTuple
 
 from .errors import ConfigurationError
 from .urls import DEFAULT_URL
@@ -13,7 +11,7 @@ MAXIMUM_PAYLOAD = 1 << 20
 SERIALIZERS: dict[str, Literal["msgpack", "pickle"]] = {"msgpack": "msgpack", "pickle": "pickle"}
 
 
-class Settings(msgspec.Struct, frozen=True):
+class Settings(NamedTuple):
     """What a `Shadow` was made with."""
 
     name: str

@@ -1,13 +1,12 @@
 """Looking at a whole shadow at one moment: what waits, what runs, and who works."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-import msgspec
-
+from . import lazy
 from .connection import Link
 from .keys import GROUP, RECLAIMED, Keys
-from .records import moment, pairs, worker_of
+from .records import moment, pairs, text, worker_of
 from .scripts import FUNCTIONS
 from .states import ExecutionState
 
@@ -15,7 +14,7 @@ from .states import ExecutionState
 PAGE = 200
 
 
-class TaskRow(msgspec.Struct, frozen=True):
+class TaskRow(NamedTuple):
     """One execution in a snapshot; a damaged entry has "?" where something is missing."""
 
     key: str
@@ -27,7 +26,7 @@ class TaskRow(msgspec.Struct, frozen=True):
     deliveries: int = 0
 
 
-class WorkerInfo(msgspec.Struct, frozen=True):
+class WorkerInfo(NamedTuple):
     """One living worker, as its last beat told."""
 
     name: str
@@ -40,7 +39,7 @@ class WorkerInfo(msgspec.Struct, frozen=True):
     tasks: tuple[str, ...] = ()
 
 
-class Snapshot(msgspec.Struct, frozen=True):
+class Snapshot(NamedTuple):
     """What a shadow held at the moment `taken`; the lists are cut at the limit, the counts are whole."""
 
     taken: datetime
@@ -48,10 +47,10 @@ class Snapshot(msgspec.Struct, frozen=True):
     ready_count: int
     unknown_count: int
     quarantined_count: int
-    scheduled: list[TaskRow] = []
-    queued: list[TaskRow] = []
-    running: list[TaskRow] = []
-    workers: list[WorkerInfo] = []
+    scheduled: list[TaskRow]
+    queued: list[TaskRow]
+    running: list[TaskRow]
+    workers: list[WorkerInfo]
 
     @property
     def total(self) -> int:
@@ -109,7 +108,7 @@ async def entry_rows(link: Link, stream: str, limit: int, now: float) -> list[Ta
     entries = await link.ask("XRANGE", stream, "-", "+", "COUNT", limit)
     if entries and await link.ask("XINFO", "GROUPS", stream):
         pending = await link.ask("XPENDING", stream, GROUP, "-", "+", limit)
-        holders = {id: (consumer.decode(), idle, count) for id, consumer, idle, count in pending}
+        holders = {id: (text(consumer), idle, count) for id, consumer, idle, count in pending}
     return [entry_row(id, fields, holders.get(id), now) for id, fields in entries]
 
 
@@ -138,30 +137,19 @@ async def read_workers(link: Link, keys: Keys) -> list[WorkerInfo]:
     rows = []
     for consumer, beat in zip(beats[::2], beats[1::2], strict=True):
         if consumer in alive:
-            rows.append(worker_info(consumer.decode(), beat, functions.get(consumer.decode(), b"\x90")))
+            name = text(consumer)
+            rows.append(worker_info(name, beat, functions.get(name, b"\x90")))
     return sorted(rows, key=lambda row: row.name)
 
 
 def worker_info(consumer: str, beat: bytes, functions: bytes) -> WorkerInfo:
-    """One worker from its beat; one of a newer release may say more or less."""
-    said = msgspec.msgpack.decode(beat)
+    """One worker from its beat; what can't be read of it is left out."""
+    said, names = lazy.told().read(beat, functions)
     return WorkerInfo(
-        worker_of(consumer),
-        moment(said.get("at", 0)),
-        said.get("host", "?"),
-        said.get("pid", 0),
-        said.get("concurrency", 0),
-        said.get("running", 0),
-        said.get("done", 0),
-        tuple(msgspec.msgpack.decode(functions)),
+        worker_of(consumer), moment(said.at), said.host, said.pid, said.concurrency, said.running, said.done, names
     )
 
 
 async def read_task_workers(link: Link, keys: Keys, name: str) -> list[WorkerInfo]:
     """The living workers that know the function `name`."""
     return [worker for worker in await read_workers(link, keys) if name in worker.tasks]
-
-
-def text(raw: bytes) -> str:
-    """Bytes from Redis as text, whatever they are."""
-    return raw.decode(errors="backslashreplace")

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from logging import getLogger
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-
+from . import lazy
 from .connection import Link
 from .errors import ArgumentsError, ShadowsError
 from .execution import arguments_by_name
@@ -80,7 +79,7 @@ class StrikeList:
 
     def _read(self, field: bytes) -> Strike | None:
         try:
-            function, parameter, how, value = msgspec.msgpack.decode(field)
+            function, parameter, how, value = lazy.msgpack().decode(field)
             return Strike(function, parameter, how, self._codec.decode_value(value))
         except (ValueError, ShadowsError) as error:
             self._warn(repr(field), "The strike %s can't be read (%s) and holds nothing back here.", field, error)
@@ -100,7 +99,7 @@ class StrikeList:
         await self._change("restore", strike)
 
     async def _change(self, action: str, strike: Strike) -> None:
-        field = msgspec.msgpack.encode((*strike[:3], self._codec.encode_value(strike.value)))
+        field = lazy.msgpack().encode((*strike[:3], self._codec.encode_value(strike.value)))
         # Sent again after a lost reply it only raises the version once more.
         await self._link.repeat(STRIKE, [self._keys.strikes], [self._keys.signal, action, field])
         await self.load()

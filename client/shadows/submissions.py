@@ -30,6 +30,8 @@ SLOW_SECONDS = 1.0
 # One item of a batch, as the script takes it: the record's key, the function, the payload, and the mode: "a"
 # to add or "r" to replace, followed by when it is due: nothing for now, "<ms>", or "+<ms>" from now.
 type Submission = tuple[str, str, bytes, str]
+# Submissions that were put together, who waits for them, and the version of the strikes that they were checked with.
+type Group = tuple[Sequence[Submission], asyncio.Future[list[bytes]], str]
 
 
 class StaleStrikes(ShadowsError):
@@ -47,7 +49,7 @@ class Submissions:
         self._lane = keys.reply(os.urandom(8).hex(), "submit")
         self._heads = [keys.stream, keys.schedule, keys.generation, keys.strikes, self._lane]
         self._sequence = 0
-        self._waiting: deque[tuple[Sequence[Submission], asyncio.Future[list[bytes]]]] = deque()
+        self._waiting: deque[Group] = deque()
         self._count = 0
         self._sender: asyncio.Task[None] | None = None
         self._failing = False
@@ -55,6 +57,8 @@ class Submissions:
 
     def put(self, items: Sequence[Submission]) -> asyncio.Future[list[bytes]]:
         """Queues at most 200 submissions; the future gets the script's answers, in order.
+
+        The caller has just compared them with the strikes as they are known now.
 
         A caller that is cancelled while it waits does not take the submissions back.
         """
@@ -64,7 +68,7 @@ class Submissions:
                 "this one was not queued. Submit again when Redis is back."
             )
         future = asyncio.get_running_loop().create_future()
-        self._waiting.append((items, future))
+        self._waiting.append((items, future, self._strikelist.version or "0"))
         self._count += len(items)
         if self._sender is None:
             self._sender = asyncio.create_task(self._send_all(), name="shadows submissions")
@@ -78,42 +82,40 @@ class Submissions:
         finally:
             self._sender = None
 
-    async def _send_groups(
-        self, groups: list[tuple[Sequence[Submission], asyncio.Future[list[bytes]]]], items: list[Submission]
-    ) -> None:
+    async def _send_groups(self, groups: list[Group], items: list[Submission]) -> None:
         try:
-            replies = await self._send(items)
+            replies = await self._send(items, groups[0][2])
         except Exception as error:
             # Those who queued behind a dead server have waited as long as this batch: none of them hangs.
             behind = list(self._waiting) if isinstance(error, ConnectionFailed) else []
             if behind:
                 self._waiting.clear()
                 self._count = 0
-            for _, future in groups + behind:
+            for _, future, _ in groups + behind:
                 if not future.done():
                     future.set_exception(error)
             return
         at = 0
-        for group, future in groups:
+        for group, future, _ in groups:
             if not future.done():
                 future.set_result(replies[at : at + len(group)])
             at += len(group)
 
-    def _take(self) -> tuple[list[tuple[Sequence[Submission], asyncio.Future[list[bytes]]]], list[Submission]]:
-        groups, items, size = [], list[Submission](), 0
+    def _take(self) -> tuple[list[Group], list[Submission]]:
+        groups, items, size = list[Group](), list[Submission](), 0
         while self._waiting:
-            group = self._waiting[0][0]
+            group, _, strikes = self._waiting[0]
             size += sum([len(item[2]) for item in group])
-            if items and (len(items) + len(group) > MOST_ITEMS or size > MOST_BYTES):
+            if items and (len(items) + len(group) > MOST_ITEMS or size > MOST_BYTES or strikes != groups[0][2]):
                 break
             groups.append(self._waiting.popleft())
             items.extend(group)
         self._count -= len(items)
         return groups, items
 
-    async def _send(self, items: list[Submission]) -> list[bytes]:
+    async def _send(self, items: list[Submission], strikes: str) -> list[bytes]:
         self._sequence += 1
-        arguments: list[Argument] = [self._keys.prefix, self._sequence, self._strikelist.version or "0"]
+        arguments: list[Argument] = [self._keys.prefix, self._sequence, strikes]
         for _, function, payload, mode in items:
             arguments += (function, payload, mode)
         keys = [*self._heads, *[item[0] for item in items]]

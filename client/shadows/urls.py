@@ -1,7 +1,7 @@
 """Redis URLs: which ones we take, and how they may be shown."""
 
 import re
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from .errors import ConfigurationError
 
@@ -56,7 +56,8 @@ def checked(url: str) -> str:
             f"The URL {redacted(url)!r} names the database {database!r}; expected a number. "
             f"Write it as redis://host:{port or 6379}/0."
         )
-    return urlunsplit(parts._replace(scheme=scheme)) if scheme != "embedded" else url
+    # Only the scheme changes: `urlunsplit` would write `unix:/run/redis.sock`.
+    return scheme + url[len(parts.scheme) :]
 
 
 def redacted(url: str) -> str:

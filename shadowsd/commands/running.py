@@ -24,7 +24,6 @@ class Running:
         self._worker = worker
         self._until_finished = until_finished
         self._begun = False
-        self._told_to_stop = False
         self._work: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
 
@@ -32,11 +31,9 @@ class Running:
         """Returns when there is nothing left to do, or after a signal."""
         with StopSignals(self._drain, self._stop_at_once):
             self._work = asyncio.create_task(self._serve(), name="shadows worker")
-            try:
-                await self._work
-            except asyncio.CancelledError:
-                if not self._told_to_stop:
-                    raise
+            await asyncio.wait([self._work])
+            if not self._work.cancelled():
+                self._work.result()
             logger.info("The worker %s has ended.", self._worker.name)
 
     async def _serve(self) -> None:
@@ -69,14 +66,12 @@ class Running:
             logger.warning("Redis can be used after %.1f s.", monotonic() - began)
 
     def _drain(self) -> None:
-        self._told_to_stop = True
         if self._begun:
             self._worker.stop()
         elif self._work is not None:
             self._work.cancel()
 
     def _stop_at_once(self) -> None:
-        self._told_to_stop = True
         if self._begun:
             self._ending = asyncio.create_task(self._worker.stop_at_once(), name="shadows stop")
         elif self._work is not None:

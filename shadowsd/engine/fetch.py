@@ -20,6 +20,7 @@ from shadows.scripts import CLAIM
 from .asides import Asides
 from .attempt import Attempts
 from .entries import Entry, number_of, read_entries
+from .ghosts import cut_off
 from .membership import Membership
 from .outage import Outage
 from .slots import Slots
@@ -68,6 +69,7 @@ class Reader:
         self._verify = True
         self.stopping = False
         self.client_id = 0
+        self._known_as = ""
 
     async def run(self) -> None:
         """Reads until `stop`."""
@@ -95,8 +97,7 @@ class Reader:
 
     async def _turn(self, consumer: str) -> None:
         if self._opened != self._link.opened or not self._link.connected:
-            self.client_id = await self._link.call("CLIENT", "ID")
-            self._opened = self._link.opened
+            await self._connect()
         if self._verify:
             self._verify = False
             await self._recover_unseen(consumer)
@@ -109,6 +110,16 @@ class Reader:
             await self._run_suspect(consumer)
         else:
             await self._read(consumer)
+
+    async def _connect(self) -> None:
+        """On a new connection: the one before may still be blocked in Redis, which has not noticed its end, and
+        be handed what nobody would see."""
+        client_id = await self._link.call("CLIENT", "ID")
+        if self.client_id not in (0, client_id):
+            await cut_off(self._link, self.client_id, self._known_as)
+        self.client_id, self._known_as = client_id, self._membership.incarnation
+        self._opened = self._link.opened
+        self._verify = True
 
     async def _read(self, consumer: str) -> None:
         self._blocked = True

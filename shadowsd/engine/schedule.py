@@ -19,6 +19,8 @@ logger = getLogger("shadows.worker")
 
 # asyncio's timers are exact to about a millisecond; a clock that runs apart from Redis's is caught up so.
 LONGEST_SLEEP_SECONDS = 3600.0
+# A timer that rounds down wakes a little early; looking again at once would only ask Redis again.
+SHORTEST_SLEEP_SECONDS = 0.0005
 # A beat's reply is a little old; only a real difference counts.
 LATE_SECONDS = 0.05
 
@@ -62,11 +64,11 @@ class Scheduler:
     async def _promote(self) -> float:
         """Moves all that is due; returns the seconds until the next is."""
         while True:
-            _, lost, wait_ms = await self._link.run(PROMOTE, self._keys, self._arguments)
+            _, lost, wait_us = await self._link.run(PROMOTE, self._keys, self._arguments)
             if lost:
                 logger.error("%d scheduled executions had lost their records and are in the quarantine.", lost)
-            if wait_ms != 0:
-                return LONGEST_SLEEP_SECONDS if wait_ms < 0 else wait_ms / 1000
+            if wait_us != 0:
+                return LONGEST_SLEEP_SECONDS if wait_us < 0 else max(wait_us / 1e6, SHORTEST_SLEEP_SECONDS)
 
     async def _sleep(self, seconds: float) -> None:
         if not self._signals.connected:

@@ -7,6 +7,8 @@ is overwritten, and only what another worker took over meanwhile counts as fence
 import asyncio
 import os
 from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from logging import getLogger
 from typing import NamedTuple
 
@@ -56,7 +58,17 @@ class Verdict(NamedTuple):
 class Settler:
     """The queue of verdicts of one worker, and the one task that sends it."""
 
-    def __init__(self, link: Link, keys: Keys, slots: Slots, outage: Outage, events: Events, ttl_ms: int) -> None:
+    def __init__(
+        self,
+        link: Link,
+        keys: Keys,
+        slots: Slots,
+        outage: Outage,
+        events: Events,
+        ttl_ms: int,
+        set_aside: Callable[[Entry, str], Awaitable[None]],
+    ) -> None:
+        self._set_aside = set_aside
         self._link = link
         self._slots = slots
         self._outage = outage
@@ -80,14 +92,27 @@ class Settler:
     async def _send_all(self) -> None:
         try:
             while self._waiting:
-                batch = self._take()
-                replies = await self._send(batch)
-                self._note(batch, replies)
+                await self._settle(self._take())
                 # The reader goes first: its read is short, and this worker would wait for it behind the
                 # next settle while it has free slots.
                 await asyncio.sleep(0)
         finally:
             self._sender = None
+
+    async def _settle(self, batch: list[Verdict]) -> None:
+        try:
+            self._note(batch, await self._send(batch))
+        except ResponseError as error:
+            # Something is wrong with one of them, or with Redis: alone each shows which, and spares the others.
+            if len(batch) > 1:
+                for verdict in batch:
+                    await self._settle([verdict])
+                return
+            entry = batch[0].entry
+            logger.error("The outcome of %s with key %r can't be written: %s", entry.function, entry.key, error)
+            with suppress(ResponseError):  # then it stays pending, and runs again
+                await self._set_aside(entry, f"it ran, and its outcome could not be written: {error}")
+            self._slots.settled(entry.generation)
 
     def _take(self) -> list[Verdict]:
         batch: list[Verdict] = []
@@ -115,7 +140,7 @@ class Settler:
         while True:
             try:
                 replies: list[int] = await self._link.run(SETTLE, keys, arguments)
-            except (ConnectionFailed, ServerRefused, ResponseError) as error:
+            except (ConnectionFailed, ServerRefused) as error:
                 await self._outage.failed("settling", error)
             else:
                 self._outage.worked("settling")

@@ -19,6 +19,7 @@ from shadows.records import worker_of
 from shadows.scripts import DEAD, TAKEOVER
 
 from .events import Events, Reclaimed
+from .ghosts import cut_off
 from .membership import Membership
 
 logger = getLogger("shadows.worker")
@@ -88,7 +89,9 @@ class Sweeper:
 
     async def _take_over(self, consumer: str) -> None:
         keys = self._keys
-        await self._cut_off(consumer)
+        reader = reader_of(await self._link.call("HGET", keys.workers, consumer))
+        if reader:
+            await cut_off(self._link, reader, consumer.rpartition("#")[2])
         names = [*keys.streams, keys.leases, keys.workers, keys.functions, keys.generation, keys.quarantine]
         taken, quarantined, first, left = 0, 0, 1, 1
         while left:
@@ -108,20 +111,6 @@ class Sweeper:
                 quarantined,
             )
             self._events.emit(Reclaimed(consumer, taken, quarantined))
-
-    async def _cut_off(self, consumer: str) -> None:
-        """Ends the dead one's blocked read, which Redis would still hand new entries to. The name is checked,
-        since a restarted server gives the same numbers to others."""
-        reader = reader_of(await self._link.call("HGET", self._keys.workers, consumer))
-        if not reader:
-            return
-        try:
-            listed = await self._link.call("CLIENT", "LIST", "ID", reader)
-            if b"name=shadows:reader:" + consumer.rpartition("#")[2].encode() in listed:
-                await self._link.call("CLIENT", "KILL", "ID", reader)
-        except ResponseError as error:
-            # Not every user of Redis may do that. What the dead one is handed later, the sweep takes.
-            logger.debug("The connection of %s could not be cut: %s", consumer, error)
 
     async def sweep(self) -> None:
         """Looks at every consumer of every stream, also at those whose lease was lost without a trace: these

@@ -131,9 +131,11 @@ class Worker:
         self._signal_link = Subscriptions(server, "signals")
         self._threads = Threads(self.concurrency)
         self.limits = Limits()
-        self.settler = Settler(self._settling, keys, slots, outage, self.events, settings.ttl_ms)
         unknown_ms = int(UNKNOWN_TIMEOUT.total_seconds() * 1000)
         asides = Asides(self._control, keys, outage, self.events, settings.ttl_ms, unknown_ms)
+        self.settler = Settler(
+            self._settling, keys, slots, outage, self.events, settings.ttl_ms, asides.quarantine
+        )
         self._attempts = attempts = Attempts(
             shadow, self, slots, self.settler, asides, self.limits, self._threads, self.events
         )

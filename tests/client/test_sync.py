@@ -360,6 +360,45 @@ def test_adds_of_other_threads_are_neither_lost_nor_doubled_by_forks(shadows_url
     assert output.splitlines()[-1] == "True 20"
 
 
+HOLDS = """
+import os
+import time
+
+import redis
+
+from shadows.sync import Shadow
+
+
+def ours():
+    return [client for client in watcher.client_list() if client["name"].startswith("shadows:")]
+
+
+watcher = redis.Redis.from_url(os.environ["SHADOWS_URL"])
+shadow = Shadow()
+shadow.workers()
+assert ours()
+reading, writing = os.pipe()
+pid = os.fork()
+if not pid:
+    os.close(writing)
+    os.read(reading, 1)  # until the parent is through
+    os._exit(0)
+shadow.close()
+deadline = time.monotonic() + 5
+while ours() and time.monotonic() < deadline:
+    time.sleep(0.01)
+print(ours())
+os.close(writing)
+os.waitpid(pid, 0)
+"""
+
+
+def test_a_child_does_not_hold_the_parents_connections_open(own_redis: RedisServer, tmp_path: Path) -> None:
+    """A forked copy of a socket keeps the server from ever seeing its end."""
+    script = write_script(tmp_path, "holds", HOLDS)
+    assert run_script(script, environment={"SHADOWS_URL": own_redis.url}) == "[]\n"
+
+
 ENDS = """
 from shadows.sync import Shadow, add
 

@@ -23,10 +23,16 @@ def run_worker(shadow: SyncShadow) -> None:
 @pytest.fixture
 def entry(shadow: SyncShadow) -> str:
     """The id of an entry whose arguments nobody can read."""
+    return quarantined(shadow, b"\x01\x00\xc1")
+
+
+def quarantined(shadow: SyncShadow, payload: bytes | None) -> str:
+    """Has a worker set an entry aside, for its id; returns the id that it has there."""
     shadow.add("trace", key="k")("fine")
     stream = shadow.ask(lambda inner: inner.queries.call("XRANGE", inner.keys.stream, "-", "+"))
     ((id, fields),) = stream
-    fields[fields.index(b"p") + 1] = b"\x01\x00\xc1"
+    if payload is not None:
+        fields[fields.index(b"p") + 1] = payload
     shadow.ask(lambda inner: inner.queries.call("XDEL", inner.keys.stream, id))
     shadow.ask(lambda inner: inner.queries.call("XADD", inner.keys.stream, id.replace(b"-0", b"-1"), *fields))
     shadow.register_collection("shadows.tasks")
@@ -51,6 +57,10 @@ def test_entries_are_listed_and_shown_with_their_cause(shadow: SyncShadow, entry
     assert "Function:  trace" in shown
     assert "Arguments: unreadable: " in shown
     assert json.loads(output_of("quarantine", "show", entry, "--json"))["payload"] == "AQDB"
+
+
+def test_arguments_that_can_be_read_are_shown(shadow: SyncShadow) -> None:
+    assert "Arguments: 'fine'" in output_of("quarantine", "show", quarantined(shadow, None))
 
 
 def test_retry_gives_it_back_and_drop_deletes_it(shadow: SyncShadow, entry: str) -> None:

@@ -1,6 +1,5 @@
 """A worker that dies loses nothing, and its tasks run elsewhere as soon as its lease is over."""
 
-import asyncio
 from time import monotonic
 
 from shadows import Shadow

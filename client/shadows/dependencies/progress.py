@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Generator
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
-import msgspec
 from uncalled_for import Provider
 
 from shadows.dependencies.context import running_context, running_execution
@@ -103,7 +102,7 @@ class Progress(Dependency[object], Provider[object]):
 
     def _change(self, amount: int = 0, **changes: Any) -> Awaitable[None]:
         with self._lock:
-            self._state = msgspec.structs.replace(self._state, current=self._state.current + amount, **changes)
+            self._state = self._state._replace(current=self._state.current + amount, **changes)
             if self._loop is not None and not self._writing:
                 self._writing = True
                 # Also from the loop's own thread: it happens once per write, not once per change.

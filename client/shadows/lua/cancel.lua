@@ -14,7 +14,8 @@ local function reply(count)
   return count
 end
 
-local seen = redis.call('HMGET', record, 's', 'g', 'at', 'n')
+local seen = redis.pcall('HMGET', record, 's', 'g', 'at', 'n')
+if seen.err or not seen[2] then return reply(0) end
 local state, generation, submission = seen[1], seen[2], seen[4] or seen[2]
 if state ~= 'scheduled' and state ~= 'queued' then return reply(0) end
 

@@ -1,6 +1,6 @@
 -- scheduled -> queued, quarantined
 -- Moves the executions that are due into the ready stream, at most 200 and about 1 MiB a call.
--- Returns how many moved, how many were quarantined, and milliseconds until the next is due (-1: none).
+-- Returns how many moved, how many were quarantined, and microseconds until the next is due (-1: none).
 local stream, schedule, counter, quarantine = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local prefix, ttl = ARGV[1], tonumber(ARGV[2])
 local LIMIT, BYTES = 200, 1048576
@@ -20,9 +20,9 @@ end
 
 local function promote(key, due)
   local record = prefix .. 'task:' .. key
-  local seen = redis.pcall('HMGET', record, 's', 'f', 'p', 'a', 'n', 'd', 'l')
+  local seen = redis.pcall('HMGET', record, 's', 'f', 'p', 'a', 'n', 'g')
   redis.call('ZREM', schedule, key)
-  if seen.err or seen[1] ~= 'scheduled' or not seen[2] or not seen[3] then
+  if seen.err or seen[1] ~= 'scheduled' or not seen[2] or not seen[3] or not seen[6] then
     return give_up(key, record, not seen.err and seen[2])
   end
   generation = generation + 1
@@ -32,9 +32,8 @@ local function promote(key, due)
   if seen[4] then entry[#entry + 1], entry[#entry + 2] = 'a', seen[4] end
   if seen[5] then entry[#entry + 1], entry[#entry + 2] = 'n', seen[5] end
   -- The submission outlives the move: whoever waits for the execution knows it by its first number.
-  local first = redis.call('HGET', record, 'g')
-  if not seen[5] then entry[#entry + 1], entry[#entry + 2] = 'n', first end
-  redis.call('HSET', record, 'g', placed, 's', 'queued', 'n', seen[5] or first)
+  if not seen[5] then entry[#entry + 1], entry[#entry + 2] = 'n', seen[6] end
+  redis.call('HSET', record, 'g', placed, 's', 'queued', 'n', seen[5] or seen[6])
   redis.call('HDEL', record, 'p', 'at')
   redis.call('XADD', stream, placed .. '-0', unpack(entry))
   moved = moved + 1
@@ -48,5 +47,7 @@ end
 if moved > 0 then redis.call('SET', counter, string.format('%.0f', generation)) end
 local first = redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')
 local wait = -1
-if first[2] then wait = math.max(0, math.ceil(tonumber(first[2]) - now)) end
+if first[2] then
+  wait = math.max(0, math.ceil(tonumber(first[2]) * 1000 - (time[1] * 1000000 + time[2])))
+end
 return { moved, lost, wait }

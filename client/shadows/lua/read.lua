@@ -6,7 +6,8 @@ local prefix, key = ARGV[1], ARGV[2]
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local fields = redis.call('HGETALL', record)
+local fields = redis.pcall('HGETALL', record)
+if fields.err then fields = {} end
 local row = {}
 for i = 1, #fields, 2 do row[fields[i]] = fields[i + 1] end
 local entry, held = {}, {}

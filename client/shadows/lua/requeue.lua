@@ -6,7 +6,8 @@ local prefix, id, key = ARGV[1], ARGV[2], ARGV[3]
 
 local entry = redis.call('XRANGE', quarantine, id, id)[1]
 if not entry then return '' end
-local seen = redis.call('HMGET', record, 's', 'g', 'at')
+local seen = redis.pcall('HMGET', record, 's', 'g', 'at')
+if seen.err then return 'busy' end
 if seen[1] == 'scheduled' and redis.call('ZSCORE', schedule, key) then return 'busy' end
 if seen[1] == 'queued' then
   local held = prefix .. (seen[3] or 'stream')

@@ -79,8 +79,9 @@ local function settle(record, place, number, verdict, meta, body, i)
   if current ~= number then
     if current then return 2 end
     -- A lost record does not lose the outcome: it is written anew.
-    local fields = call('XRANGE', stream, id, id)[1][2]
-    call('HSET', record, 'g', number, 'f', fields[4])
+    local entry = call('XRANGE', stream, id, id)[1]
+    if not entry then return 2 end
+    call('HSET', record, 'g', number, 'f', entry[2][4])
   end
   local follows = #verdict > 1
   if follows then verdict = sub(verdict, 1, 1) end
