@@ -114,4 +114,8 @@ async def repeat(journal: str, label: str, times: int, perpetual: Perpetual = Pe
         perpetual.cancel()
 
 
-TASKS = [rest, hold, hold_thread, block, kill_worker, fail_twice, repeat]
+async def quick() -> None:
+    """Does nothing."""
+
+
+TASKS = [quick, rest, hold, hold_thread, block, kill_worker, fail_twice, repeat]

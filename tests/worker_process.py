@@ -31,18 +31,21 @@ def say(event: Event) -> None:
 
 async def main(options: dict[str, Any]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stdout)
+    handles_signals = options.pop("handles_signals", True)
     heartbeat = timedelta(milliseconds=options.pop("heartbeat_ms"))
     silent = timedelta(milliseconds=options.pop("redelivery_ms"))
     pace = timedelta(milliseconds=100)
-    shadow = Shadow(options.pop("shadow"), options.pop("url"), heartbeat, options.pop("missed_heartbeats"))
+    ttl = timedelta(milliseconds=options.pop("execution_ttl_ms"))
+    shadow = Shadow(options.pop("shadow"), options.pop("url"), heartbeat, options.pop("missed_heartbeats"), ttl)
     for task in TASKS:
         shadow.register(task)
     async with shadow, Worker(shadow, redelivery_timeout=silent, reconnection_delay=pace, **options) as worker:
         worker.events.observers.append(say)
         loop = asyncio.get_running_loop()
         running = asyncio.create_task(worker.run_forever())
-        loop.add_signal_handler(signal.SIGTERM, worker.stop)
-        loop.add_signal_handler(signal.SIGINT, lambda: asyncio.create_task(worker.stop_at_once()))
+        if handles_signals:
+            loop.add_signal_handler(signal.SIGTERM, worker.stop)
+            loop.add_signal_handler(signal.SIGINT, lambda: asyncio.create_task(worker.stop_at_once()))
         print("ready")
         await running
     print("left")

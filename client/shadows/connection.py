@@ -24,6 +24,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from . import lazy
 from .errors import ConfigurationError, ConnectionFailed, ServerRefused
+from .forked import forget_in_copies, leave_to_parent
 from .scripts import Script
 from .urls import checked, redacted
 
@@ -155,6 +156,13 @@ class Link:
         self._connection: AbstractConnection | None = None
         self._incoming: asyncio.StreamReader | None = None
         self._owner: tuple[int, asyncio.AbstractEventLoop] | None = None
+        self._lock = asyncio.Lock()
+        forget_in_copies(self)
+
+    def forget(self) -> None:
+        """In a forked copy: the connection is the parent's, and so is the call that perhaps holds the lock."""
+        leave_to_parent(self._connection, self._owner)
+        self._connection = self._owner = None
         self._lock = asyncio.Lock()
 
     @property

@@ -10,6 +10,7 @@ from . import lazy
 from .connection import Link
 from .errors import ArgumentsError, ShadowsError
 from .execution import arguments_by_name
+from .forked import forget_in_copies, leave_to_parent
 from .keys import Keys
 from .scripts import STRIKE
 
@@ -60,6 +61,12 @@ class StrikeList:
         self.version: str | None = None
         self.strikes: list[Strike] = []
         self._first: asyncio.Task[None] | None = None
+        forget_in_copies(self)
+
+    def forget(self) -> None:
+        """In a forked copy: the reading that is under way is the parent's."""
+        leave_to_parent(self._first)
+        self._first = None
 
     async def load(self) -> None:
         """Reads all strikes."""

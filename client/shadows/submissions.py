@@ -13,6 +13,7 @@ from time import monotonic
 
 from .connection import CALL_SECONDS, Argument, Link
 from .errors import ConnectionFailed, ShadowsError, TooBusy
+from .forked import forget_in_copies, leave_to_parent
 from .keys import Keys
 from .scripts import SUBMIT
 from .strikelist import StrikeList
@@ -46,14 +47,26 @@ class Submissions:
         self._keys = keys
         self._strikelist = strikelist
         self.server = link.server
-        self._lane = keys.reply(os.urandom(8).hex(), "submit")
-        self._heads = [keys.stream, keys.schedule, keys.generation, keys.strikes, self._lane]
-        self._sequence = 0
         self._waiting: deque[Group] = deque()
-        self._count = 0
         self._sender: asyncio.Task[None] | None = None
+        self._begin()
+        forget_in_copies(self)
+
+    def _begin(self) -> None:
+        keys = self._keys
+        # A lane of its own for each sender: two that shared one would get each other's answers.
+        lane = keys.reply(os.urandom(8).hex(), "submit")
+        self._heads = [keys.stream, keys.schedule, keys.generation, keys.strikes, lane]
+        self._sequence = 0
+        self._count = 0
         self._failing = False
         self._sent_at = 0.0
+
+    def forget(self) -> None:
+        """In a forked copy: what waits is the parent's to send, and so is the lane."""
+        leave_to_parent(self._waiting, self._sender)
+        self._waiting, self._sender = deque(), None
+        self._begin()
 
     def put(self, items: Sequence[Submission]) -> asyncio.Future[list[bytes]]:
         """Queues at most 200 submissions; the future gets the script's answers, in order.
@@ -70,7 +83,8 @@ class Submissions:
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((items, future, self._strikelist.version or "0"))
         self._count += len(items)
-        if self._sender is None:
+        # Cancelled before it began, it never cleared its place.
+        if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send_all(), name="shadows submissions")
         return future
 
@@ -140,5 +154,5 @@ class Submissions:
 
     async def close(self) -> None:
         """Waits until everything that was queued is answered."""
-        while self._sender is not None:
+        while self._sender is not None and not self._sender.done():
             await asyncio.gather(self._sender, return_exceptions=True)

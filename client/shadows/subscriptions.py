@@ -11,6 +11,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from .connection import CALL_SECONDS, Server
 from .errors import ConfigurationError, ShadowsError
+from .forked import forget_in_copies, leave_to_parent
 
 # A lost connection is tried again at once, then at this pace: outages are rare, floods of connects harmful.
 RETRY_SECONDS = 0.25
@@ -30,13 +31,23 @@ class Subscriptions:
     def __init__(self, server: Server, role: str) -> None:
         self._server = server
         self._role = role
+        self._connection: AbstractConnection | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._begin()
+        forget_in_copies(self)
+
+    def _begin(self) -> None:
         self._listeners: dict[bytes, list[Listener]] = {}
         self._confirmed: dict[bytes, asyncio.Event] = {}
         self._asked: set[bytes] = set()
         self._opening = asyncio.Lock()
-        self._connection: AbstractConnection | None = None
-        self._reader: asyncio.Task[None] | None = None
         self._refusal: ResponseError | None = None
+
+    def forget(self) -> None:
+        """In a forked copy: those who listen are the parent's."""
+        leave_to_parent(self._connection, self._reader, self._listeners)
+        self._connection = self._reader = None
+        self._begin()
 
     @property
     def connected(self) -> bool:

@@ -38,7 +38,11 @@ def show_json(value: Any) -> None:
 
 
 def record(row: Any) -> Any:
-    """What the client returned in the words of JSON."""
+    """What the client returned in the words of JSON; its named tuples by name."""
+    if isinstance(row, tuple) and hasattr(row, "_asdict"):
+        return {name: record(value) for name, value in row._asdict().items()}
+    if isinstance(row, list | tuple):
+        return [record(value) for value in row]
     return to_builtins(row)
 
 

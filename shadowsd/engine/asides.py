@@ -10,7 +10,7 @@ from shadows.records import moment
 from shadows.registry import Registry
 from shadows.scripts import PARK, QUARANTINE, UNPARK, Script
 
-from .entries import Entry
+from .entries import Entry, number_of
 from .events import EntryQuarantined, Events
 from .outage import Outage
 
@@ -80,14 +80,17 @@ class Asides:
     async def expire(self, name: str, now: float) -> None:
         """Quarantines what has waited too long for its function."""
         parked = self._keys.parked(name)
-        for id, fields in await self._link.call("XRANGE", parked, "-", "+", "COUNT", PAGE):
-            generation = id[:-2].decode()
+        entries = await self._link.call("XRANGE", parked, "-", "+", "COUNT", PAGE)
+        if not entries:
+            await self.unpark(name)  # all of them were cancelled: this removes what held them
+        for id, fields in entries:
+            generation = number_of(id)
             values = dict(zip(fields[::2], fields[1::2], strict=False))
             # Its number is from when it was parked; its submission may be much older.
-            parked_at = int(generation) / 1000
+            parked_at = int(generation.partition("-")[0]) / 1000
             if now - parked_at >= self._timeout_ms:
                 cause = f"no worker knew its function {name!r} since {moment(parked_at):%Y-%m-%d %H:%M:%S} UTC"
-                await self._quarantine(parked, generation, "", values.get(b"k", b"").decode(), name, cause)
+                await self._quarantine(parked, generation, "", values.get(b"k", b"").decode(errors="replace"), name, cause)
 
     async def quarantine(self, entry: Entry, cause: str) -> None:
         """Sets an entry of this worker aside for good."""

@@ -82,7 +82,7 @@ class Beats:
         if beat.beside:
             self._worker.reader.look_beside(suspects=bool(beat.beside & SUSPECTS_WAIT))
         self._scheduler.due_in(beat.next_due)
-        known = [name for name in map(bytes.decode, beat.parked) if self._asides.can_run(name, self._shadow.registry)]
+        known = [name for name in map(readable, beat.parked) if self._asides.can_run(name, self._shadow.registry)]
         self._spawn(self._look_after(beat, known))
         self._look_again(beat)
         self._finish.look()
@@ -92,14 +92,15 @@ class Beats:
 
     async def _look_after(self, beat: Beat, known: list[str]) -> None:
         try:
+            # First, so that nothing odd among the parked can keep the dead one's work from the living.
+            await self._sweeper.take_over([readable(consumer) for consumer in beat.dead])
             if self._published != self._shadow.registry.changes:
                 await self.publish_functions()
             for name in known:
                 await self._asides.unpark(name)
-            for name in map(bytes.decode, beat.parked):
+            for name in map(readable, beat.parked):
                 if name not in known:
                     await self._asides.expire(name, beat.now)
-            await self._sweeper.take_over([consumer.decode() for consumer in beat.dead])
         except (ConnectionFailed, ServerRefused, ResponseError) as error:
             logger.debug("What the last beat asked for failed and is asked for again: %s", error)
 
@@ -166,3 +167,8 @@ class Beats:
             )
         except (ShadowsError, RedisError) as error:
             logger.warning("The worker could not sign off; its lease ends by itself. %s", error)
+
+
+def readable(name: bytes) -> str:
+    """A name from Redis; one that is none of ours must not keep a beat from being heeded."""
+    return name.decode(errors="replace")

@@ -86,7 +86,8 @@ class Settler:
     def put(self, verdict: Verdict) -> None:
         """Queues a verdict; its entry must be in the slots' table of unsettled ones."""
         self._waiting.append(verdict)
-        if self._sender is None:
+        # Cancelled before it began, it never cleared its place.
+        if self._sender is None or self._sender.done():
             self._sender = asyncio.get_running_loop().create_task(self._send_all(), name="shadows settler")
 
     async def _send_all(self) -> None:
@@ -164,7 +165,7 @@ class Settler:
 
     async def flushed(self) -> None:
         """Waits until every verdict is written."""
-        while self._sender is not None:
+        while self._sender is not None and not self._sender.done():
             await asyncio.wait([self._sender])
 
     def abandon(self) -> None:

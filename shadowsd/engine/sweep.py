@@ -116,7 +116,7 @@ class Sweeper:
         """Looks at every consumer of every stream, also at those whose lease was lost without a trace: these
         only when they had none the last time either, since the living have renewed it meanwhile."""
         found = await self._link.run(DEAD, [*self._keys.streams, self._keys.leases], [])
-        leaseless = {consumer.decode() for consumer in found}
+        leaseless = {consumer.decode(errors="replace") for consumer in found}
         known, self._leaseless = self._leaseless, leaseless
         await self.take_over(sorted(known & leaseless))
 

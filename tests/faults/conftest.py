@@ -50,17 +50,20 @@ def start_worker() -> Iterator[Starter]:
     """Starts a process with a `Worker` on a shadow, and waits until it is ready; kills it after the test."""
     with ExitStack() as stack:
 
-        def start(shadow: Shadow, url: str | None = None, **options: Any) -> Process:
+        def start(
+            shadow: Shadow, url: str | None = None, environment: dict[str, str] | None = None, **options: Any
+        ) -> Process:
             settings = shadow.settings
             given = {
                 "shadow": shadow.name,
                 "url": url or settings.url,
                 "heartbeat_ms": settings.heartbeat_interval.total_seconds() * 1000,
                 "missed_heartbeats": settings.missed_heartbeats,
+                "execution_ttl_ms": settings.ttl_ms,
                 "redelivery_ms": 300_000,
             }
             process = stack.enter_context(
-                Process(ROOT / "tests" / "worker_process.py", json.dumps(given | options))
+                Process(ROOT / "tests" / "worker_process.py", json.dumps(given | options), environment=environment)
             )
             process.wait_for("ready")
             return process

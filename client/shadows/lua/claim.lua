@@ -3,7 +3,7 @@
 -- back, or (alone) one suspect; at most 200 and about 1 MiB a call. Returns {place, id, fields, deliveries} an entry.
 local streams = { KEYS[1], KEYS[2], KEYS[3] }
 local consumer, wanted, suspects = ARGV[1], tonumber(ARGV[2]), ARGV[3] == 'suspects'
-local LIMIT, FEW, BYTES = 200, 20, 1048576
+local LIMIT, BYTES = 200, 1048576
 
 local first, last = 1, 2
 if suspects then first, last = 3, 3 end
@@ -25,20 +25,29 @@ local function take(place, id, deliveries)
   end
 end
 
+-- How large entries are is known once they are read: so one first, and then as many as fit if they are alike.
+local function room()
+  if #out == 0 then return math.min(wanted, 1) end
+  return math.min(wanted - #out, 8 * #out, math.floor((BYTES - bytes) * #out / math.max(bytes, 1)))
+end
+
+local function read_new(place)
+  for _ = 1, LIMIT do
+    local count = room()
+    if count < 1 then return end
+    local read = redis.pcall('XREADGROUP', 'GROUP', 'workers', consumer, 'COUNT', count, 'STREAMS', streams[place], '>')
+    if not read or read.err then return end
+    for _, entry in ipairs(read[1][2]) do give(place, entry[1], entry[2], 1) end
+  end
+end
+
 for place = first, last do
   local held = redis.pcall('XPENDING', streams[place], 'workers', '-', '+', wanted, 'reclaimed')
   if not held.err then
     for _, entry in ipairs(held) do
       if #out < wanted and bytes < BYTES then take(place, entry[1], entry[4]) end
     end
-    -- How large the new ones are can't be known before they are handed out, so few at a time.
-    if place > 1 and #out < wanted and bytes < BYTES then
-      local read = redis.pcall('XREADGROUP', 'GROUP', 'workers', consumer, 'COUNT', math.min(wanted - #out, FEW),
-        'STREAMS', streams[place], '>')
-      if read and not read.err then
-        for _, entry in ipairs(read[1][2]) do give(place, entry[1], entry[2], 1) end
-      end
-    end
+    if place > 1 then read_new(place) end
   end
 end
 return out

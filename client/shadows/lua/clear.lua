@@ -1,14 +1,14 @@
 -- scheduled, queued -> cancelled
--- Removes what has not started, at most 200 of each place a call; running tasks and strikes stay.
+-- Removes what has not started, at most 200 and about 1 MiB a call; running tasks and strikes stay.
 -- Returns {removed, 1 when there may be more}.
 local streams, schedule = { KEYS[1], KEYS[2], KEYS[3] }, KEYS[4]
 local unknown, leases = KEYS[5], KEYS[6]
 local prefix, ttl = ARGV[1], tonumber(ARGV[2])
-local LIMIT = 200
+local LIMIT, BYTES = 200, 1048576
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local removed, more = 0, 0
+local removed, more, looked, bytes = 0, 0, 0, 0
 
 local function finish(key, generation)
   local record = prefix .. 'task:' .. key
@@ -23,12 +23,31 @@ local function finish(key, generation)
   redis.call('PUBLISH', prefix .. 'state:' .. key, submission .. ' x')
 end
 
+-- How large entries are is known once they are read: so one first, and then as many as fit if they are alike.
+local function room()
+  local most = LIMIT - looked
+  if bytes > 0 then most = math.min(most, 8 * looked, math.floor((BYTES - bytes) * looked / bytes)) end
+  if most < 1 then more = 1 end
+  return looked == 0 and 1 or most
+end
+
 local function drop(stream, id, fields, acked)
+  looked = looked + 1
   for i = 1, #fields, 2 do
     if fields[i] == 'k' then finish(fields[i + 1], string.match(id, '^%d+')) end
+    bytes = bytes + #fields[i + 1]
   end
   if acked then redis.call('XACK', stream, 'workers', id) end
   removed = removed + redis.call('XDEL', stream, id)
+end
+
+local function drop_range(stream, after)
+  for _ = 1, LIMIT do
+    local count = room()
+    local entries = count > 0 and redis.call('XRANGE', stream, after, '+', 'COUNT', count) or {}
+    if #entries == 0 then return end
+    for _, entry in ipairs(entries) do drop(stream, entry[1], entry[2], false) end
+  end
 end
 
 local function drop_undelivered(stream)
@@ -40,24 +59,22 @@ local function drop_undelivered(stream)
       if group[i] == 'last-delivered-id' then after = '(' .. group[i + 1] end
     end
   end
-  local entries = redis.call('XRANGE', stream, after, '+', 'COUNT', LIMIT)
-  for _, entry in ipairs(entries) do drop(stream, entry[1], entry[2], false) end
-  if #entries == LIMIT then more = 1 end
+  drop_range(stream, after)
 end
 
 -- Delivered to somebody whose lease is over: it is not running, whatever the pending list says.
 local function drop_of_the_dead(stream, consumer)
   if tonumber(redis.call('ZSCORE', leases, consumer) or 0) > now then return end
-  local held = redis.call('XPENDING', stream, 'workers', '-', '+', LIMIT, consumer)
-  for _, entry in ipairs(held) do
+  for _, entry in ipairs(redis.call('XPENDING', stream, 'workers', '-', '+', LIMIT, consumer)) do
+    if room() < 1 then return end
     local found = redis.call('XRANGE', stream, entry[1], entry[1])[1]
     if found then drop(stream, entry[1], found[2], true) else redis.call('XACK', stream, 'workers', entry[1]) end
   end
-  if #held == LIMIT then more = 1 end
 end
 
 for _, key in ipairs(redis.call('ZRANGE', schedule, 0, LIMIT - 1)) do
   removed = removed + redis.call('ZREM', schedule, key)
+  looked = looked + 1
   finish(key)
 end
 if redis.call('ZCARD', schedule) > 0 then more = 1 end
@@ -65,16 +82,14 @@ for _, stream in ipairs(streams) do
   drop_undelivered(stream)
   local consumers = redis.pcall('XPENDING', stream, 'workers')
   if not consumers.err and consumers[4] then
-    for i, row in ipairs(consumers[4]) do
-      if i <= LIMIT then drop_of_the_dead(stream, row[1]) end
+    for _, row in ipairs(consumers[4]) do
+      if looked < LIMIT then drop_of_the_dead(stream, row[1]) else more = 1 end
     end
   end
 end
 for _, name in ipairs(redis.call('ZRANGE', unknown, 0, 0)) do
   local parked = unknown .. ':' .. name
-  for _, entry in ipairs(redis.call('XRANGE', parked, '-', '+', 'COUNT', LIMIT)) do
-    drop(parked, entry[1], entry[2], false)
-  end
+  drop_range(parked, '-')
   if redis.call('XLEN', parked) == 0 then
     redis.call('DEL', parked)
     redis.call('ZREM', unknown, name)

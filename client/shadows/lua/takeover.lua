@@ -1,12 +1,12 @@
 -- running -> queued, quarantined
--- Takes what a dead consumer held, at most 200 a call, and hands it to the living; remembers the deaths.
+-- Takes what a dead consumer held, at most 100 and about 1 MiB a call, and hands it to the living; remembers the deaths.
 -- Returns {taken, quarantined, left}; {-1, 0, 0} when the consumer lives.
 local streams = { KEYS[1], KEYS[2], KEYS[3] }
 local leases, workers, functions = KEYS[4], KEYS[5], KEYS[6]
 local counter, quarantine = KEYS[7], KEYS[8]
 local prefix, consumer, is_first = ARGV[1], ARGV[2], ARGV[3] == '1'
 local max_deaths, ttl = tonumber(ARGV[4]), tonumber(ARGV[5])
-local LIMIT, BYTES, SUSPECT_DEATHS, SUSPECT_LOSSES, MAX_LOSSES = 200, 1048576, 2, 3, 10
+local LIMIT, BYTES, SUSPECT_DEATHS, SUSPECT_LOSSES, MAX_LOSSES = 100, 1048576, 2, 3, 10
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
