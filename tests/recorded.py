@@ -64,7 +64,7 @@ async def hold(journal: str, label: str, gate: str) -> str:
     """Runs until the gate is opened; says when it is stopped before that."""
     write(journal, "start", label)
     try:
-        while not gate_of(journal, gate).exists():
+        while not gate_of(journal, gate).exists():  # noqa: ASYNC110 # another process opens it
             await asyncio.sleep(PAUSE_SECONDS)
     except asyncio.CancelledError:
         write(journal, "stopped", label)

@@ -90,7 +90,9 @@ class Asides:
             parked_at = int(generation.partition("-")[0]) / 1000
             if now - parked_at >= self._timeout_ms:
                 cause = f"no worker knew its function {name!r} since {moment(parked_at):%Y-%m-%d %H:%M:%S} UTC"
-                await self._quarantine(parked, generation, "", values.get(b"k", b"").decode(errors="replace"), name, cause)
+                await self._quarantine(
+                    parked, generation, "", values.get(b"k", b"").decode(errors="replace"), name, cause
+                )
 
     async def quarantine(self, entry: Entry, cause: str) -> None:
         """Sets an entry of this worker aside for good."""

@@ -133,16 +133,23 @@ class Worker:
         self.limits = Limits()
         unknown_ms = int(UNKNOWN_TIMEOUT.total_seconds() * 1000)
         asides = Asides(self._control, keys, outage, self.events, settings.ttl_ms, unknown_ms)
-        self.settler = Settler(
-            self._settling, keys, slots, outage, self.events, settings.ttl_ms, asides.quarantine
-        )
+        self.settler = Settler(self._settling, keys, slots, outage, self.events, settings.ttl_ms, asides.quarantine)
         self._attempts = attempts = Attempts(
             shadow, self, slots, self.settler, asides, self.limits, self._threads, self.events
         )
         block_ms = min(LONGEST_BLOCK_MS, int(lease.total_seconds() * 500))
         self.reader = Reader(
-            self._reading, self._control, keys, slots, attempts, asides, membership, outage, block_ms,
-            lease.total_seconds(), self._seed_again,
+            self._reading,
+            self._control,
+            keys,
+            slots,
+            attempts,
+            asides,
+            membership,
+            outage,
+            block_ms,
+            lease.total_seconds(),
+            self._seed_again,
         )
         scheduler = Scheduler(
             self._control, keys, self._signal_link, outage, settings.ttl_ms, self.scheduling_resolution

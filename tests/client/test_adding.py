@@ -3,6 +3,7 @@
 import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -126,7 +127,7 @@ async def test_a_bulk_that_redis_does_not_answer_fails_item_by_item(
     """`add_many` returns what became of each, whatever it is."""
     for module in ("submissions", "connection"):
         monkeypatch.setattr(f"shadows.{module}.CALL_SECONDS", 0.2)
-    async with Shadow(name="test", url=own_redis.url) as shadows:
+    async with Shadow(name=f"test-{uuid4()}", url=own_redis.url) as shadows:
         await shadows.add(job)()
         own_redis.kill()
         executions = await shadows.add_many([shadows.call(job)(n) for n in range(5)])

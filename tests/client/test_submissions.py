@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -120,7 +121,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("hurried")
 async def test_adds_to_a_dead_server_fail_together_and_none_hangs(own_redis: RedisServer) -> None:
     """Those who queued behind the first have waited as long; the error names the server."""
-    async with Shadow(name="test", url=own_redis.url) as shadows:
+    async with Shadow(name=f"test-{uuid4()}", url=own_redis.url) as shadows:
         await shadows.add(job)()
         own_redis.kill()
         async with asyncio.timeout(5):
@@ -133,7 +134,7 @@ async def test_adds_to_a_dead_server_fail_together_and_none_hangs(own_redis: Red
 
 async def test_what_waits_for_a_server_that_does_not_answer_is_bounded(own_redis: RedisServer) -> None:
     """Memory is finite, too; the error says to come back later."""
-    async with Shadow(name="test", url=own_redis.url) as shadows:
+    async with Shadow(name=f"test-{uuid4()}", url=own_redis.url) as shadows:
         await shadows.add(job)()
         submissions: Any = shadows._submissions
         own_redis.pause()
@@ -149,7 +150,7 @@ async def test_what_waits_for_a_server_that_does_not_answer_is_bounded(own_redis
 
 async def test_an_error_of_the_server_goes_to_those_in_the_batch(own_redis: RedisServer) -> None:
     """The next batch is tried for itself."""
-    async with Shadow(name="test", url=own_redis.url) as shadows:
+    async with Shadow(name=f"test-{uuid4()}", url=own_redis.url) as shadows:
         await shadows.add(job)()
         with own_redis.configured("maxmemory", 1), pytest.raises(ShadowsError, match="refused the call"):
             await shadows.add(job)()

@@ -75,6 +75,7 @@ async def test_while_redis_does_not_answer_nothing_is_finished(shadows: Shadow, 
         slots, link = Slots(1), link_of(through)
         finishing = Finish(link, through.keys, slots, None)  # type: ignore[arg-type] # only kept
         proxy.refuse()
+        proxy.cut()
         waiting = asyncio.create_task(finishing.wait())
         await asyncio.sleep(0.05)
         assert not waiting.done()

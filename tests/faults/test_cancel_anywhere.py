@@ -137,9 +137,7 @@ async def test_nothing_follows_a_run_that_was_ended_from_outside(
 
 
 @pytest.mark.parametrize("first", ["old", "new"])
-async def test_only_the_replacement_counts_whichever_ends_first(
-    first: str, brief: Shadow, journal: Journal
-) -> None:
+async def test_only_the_replacement_counts_whichever_ends_first(first: str, brief: Shadow, journal: Journal) -> None:
     async with working(brief) as worker:
         old = await brief.add(hold, key="a")(str(journal), "old", "old gate")
         await wait_until(lambda: journal.count("start") == {"old": 1}, "the old one runs")

@@ -1,13 +1,12 @@
 """What is damaged, hostile or lost in Redis ends the one entry that it belongs to, and nothing else."""
 
 import asyncio
-import os
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
-from shadows import Execution, QuarantinedTask, Shadow, Worker
+from shadows import Execution, QuarantinedTask, Retry, Shadow
 from shadows.dependencies import CompletionHandler, Outcome, Successor
 from shadows.errors import ResultNotKept
 from shadows.testing import RedisServer
@@ -160,7 +159,16 @@ async def test_strange_messages_on_the_signal_channel_change_nothing(
     brief: Shadow, journal: Journal, shadows_redis: RedisServer
 ) -> None:
     async with working(brief):
-        for message in (b"", b"\xff", b"cancel", b"cancel \xff", b"cancel 1-1", b"strikes \xff", b"schedule", b"x" * 10_000):
+        for message in (
+            b"",
+            b"\xff",
+            b"cancel",
+            b"cancel \xff",
+            b"cancel 1-1",
+            b"strikes \xff",
+            b"schedule",
+            b"x" * 10_000,
+        ):
             shadows_redis.command("PUBLISH", brief.keys.signal, message)
         execution = await brief.add(hold, key="a")(str(journal), "a", "never")
         await wait_until(lambda: journal.count("start") == {"a": 1}, "the task runs")
@@ -185,7 +193,30 @@ async def test_a_strange_beat_of_a_dead_worker_does_not_keep_its_work(
     await finish(brief)
     assert journal.count("end") == {"a": 1}
     async with brief.redis() as redis:
-        assert [row["name"] for row in await redis.xinfo_consumers(brief.keys.stream, "workers")] in ([], [b"reclaimed"])
+        assert [row["name"] for row in await redis.xinfo_consumers(brief.keys.stream, "workers")] in (
+            [],
+            [b"reclaimed"],
+        )
+
+
+async def retried_later(retry: Retry = Retry(attempts=2, delay=timedelta(hours=1))) -> None:
+    raise ValueError("not now")
+
+
+async def test_an_outcome_that_redis_can_not_take_is_set_aside_and_the_others_are_written(
+    brief: Shadow, journal: Journal, shadows_redis: RedisServer
+) -> None:
+    """It used to be sent again and again, with every other outcome of the worker behind it."""
+    async with working(brief) as worker:
+        shadows_redis.command("SET", brief.keys.schedule, "no sorted set")
+        await brief.add(retried_later, key="bad")()
+        good = [await brief.add(rest)(str(journal), f"k{n}") for n in range(5)]
+        (entry,) = await wait_until(brief.quarantine, "the bad one is quarantined")
+        assert (entry.key, "outcome could not be written" in entry.cause) == ("bad", True)
+        await wait_until(lambda: len(journal.count("end")) == 5, "the good ones have run")
+        await wait_until(lambda: worker.slots.idle, "all slots are free")
+        shadows_redis.command("DEL", brief.keys.schedule)
+        assert [await each.get_result(timeout=5) for each in good] == [f"k{n}" for n in range(5)]
 
 
 class Grumpy:
@@ -238,7 +269,7 @@ class Chain(CompletionHandler):
     def __init__(self, *args: Any) -> None:
         self.args = args
 
-    async def __aenter__(self) -> "Chain":
+    async def __aenter__(self) -> Self:
         return self
 
     def on_complete(self, execution: Execution, outcome: Outcome) -> Successor | None:
@@ -266,7 +297,7 @@ async def test_whatever_a_task_raises_or_returns_ends_that_task_only(
         bad = await brief.add(task)()
         good = await brief.add(rest)(str(journal), "good")
         assert await good.get_result(timeout=5) == "good"
-        with pytest.raises(BaseException) as caught:
+        with pytest.raises(BaseException) as caught:  # noqa: PT011 # SystemExit and the like, too
             await bad.get_result(timeout=5)
         assert not isinstance(caught.value, TimeoutError)
         await bad.sync()
@@ -274,9 +305,7 @@ async def test_whatever_a_task_raises_or_returns_ends_that_task_only(
 
 
 @pytest.mark.parametrize("task", [follows_wrongly, follows_never], ids=lambda task: task.__name__)
-async def test_a_successor_that_can_not_be_encoded_fails_its_task(
-    task: Any, brief: Shadow, journal: Journal
-) -> None:
+async def test_a_successor_that_can_not_be_encoded_fails_its_task(task: Any, brief: Shadow, journal: Journal) -> None:
     """It used to leave the slot taken and the entry pending for ever."""
     async with working(brief, concurrency=1) as worker:
         bad = await brief.add(task)(1)

@@ -55,6 +55,7 @@ async def work_off(shadow: Shadow, number: int) -> None:
     """Adds so many and waits until all of them have run."""
     await shadow.add_many([shadow.call("quick", key=f"k{n}")() for n in range(number)])
     async with shadow.redis() as client:
+
         async def is_empty() -> bool:
             return await client.xlen(shadow.keys.stream) == 0
 

@@ -1,7 +1,6 @@
 """A worker that was taken for dead and comes back changes nothing, and works again under a new name."""
 
 import asyncio
-import os
 from time import monotonic
 
 from shadows import Shadow
@@ -89,20 +88,45 @@ async def test_a_loop_that_is_silent_for_the_redelivery_timeout_loses_its_tasks_
     assert journal.count("end")["beside"] == 1
 
 
-async def test_a_lost_run_that_ends_late_here_does_not_keep_its_key_from_running_here(
+async def test_what_comes_back_before_its_lost_run_has_ended_runs_after_it(
     brief: Shadow, journal: Journal, start_worker: Starter
 ) -> None:
-    """The worker claims back what it had lost while its own late run is still busy with it."""
+    """The worker claims back what it had lost, while threads of it are still busy with that. It used to take
+    them for its present runs, and to look again after a minute."""
     paused = start_worker(brief, name="paused")
-    added = await brief.add(hold_thread, key="thread")(str(journal), "thread", "gate")
-    await wait_until(lambda: len(journal.count("start")) == 1, "the task runs")
+    added = [await brief.add(hold_thread)(str(journal), label, "gate") for label in "ab"]
+    await wait_until(lambda: len(journal.count("start")) == 2, "the tasks run")
     paused.pause()
-    heir = start_worker(brief, name="heir", concurrency=1)
-    await wait_until(lambda: journal.count("start")["thread"] == 2, "it runs again")
+    heir = start_worker(brief, name="heir")
+    await wait_until(lambda: journal.count("start") == {"a": 2, "b": 2}, "they run again")
     paused.resume()
     await wait_until(lambda: "joins again" in paused.output, "it notices")
     heir.kill()
-    await asyncio.sleep(2 * LEASE_SECONDS)
+    await wait_until(lambda: "reclaimed 2" in paused.output, "it takes back what it had lost")
     journal.open_gate("gate")
-    assert await added.get_result(timeout=10) == "thread"
-    assert os.getpid() not in {pid for _, _, pid in journal.events}
+    assert [await each.get_result(timeout=10) for each in added] == ["a", "b"]
+    assert journal.count("end") == {"a": 2, "b": 2}
+
+
+async def test_a_paused_worker_does_not_start_what_it_was_handed_meanwhile(
+    brief: Shadow, journal: Journal, start_worker: Starter
+) -> None:
+    """Redis had answered its last read while it was paused, and others have run what was in the answer."""
+    paused = start_worker(brief, name="paused")
+    for number in range(3):
+        first = await brief.add(rest)(str(journal), f"before {number}")
+        assert await first.get_result(timeout=5) == f"before {number}"
+    paused.pause()
+    added = [await brief.add(rest)(str(journal), label) for label in "ab"]
+    async with brief.redis() as redis:
+        pending = await redis.xpending_range(brief.keys.stream, "workers", "-", "+", 10)
+    assert pending, "the paused worker was not in a read, and the test shows nothing"
+    heir = start_worker(brief, name="heir")
+    assert [await each.get_result(timeout=5) for each in added] == ["a", "b"]
+    heir.wait_for("reclaimed 1 quarantined 0")
+    paused.resume()
+    await wait_until(lambda: "joins again" in paused.output, "it notices")
+    heir.kill()
+    after = await brief.add(rest)(str(journal), "after")
+    assert await after.get_result(timeout=5) == "after"
+    assert set(journal.count("start").values()) == {1}

@@ -270,7 +270,7 @@ async def test_a_worker_can_not_start_without_redis_and_says_so(own_redis: Redis
     async with brief_shadow(own_redis.url) as shadow:
         own_redis.kill()
         since = monotonic()
-        with pytest.raises(ConnectionFailed, match="127.0.0.1"):
+        with pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1"):
             async with Worker(shadow):
                 pass
         assert monotonic() - since < 6
@@ -282,30 +282,36 @@ async def test_a_worker_can_not_start_without_redis_and_says_so(own_redis: Redis
 async def test_a_worker_whose_connections_are_cut_again_and_again_loses_nothing(
     shadows_url: str, proxy: Proxy, journal: Journal
 ) -> None:
-    async with brief_shadow(shadows_url) as near, brief_shadow(proxy.url, name=near.name) as far:
-        async with working(far, concurrency=20):
-            async with Load(near, journal).running() as load:
-                for _ in range(15):
-                    await load.grows()
-                    proxy.cut()
+    async with (
+        brief_shadow(shadows_url) as near,
+        brief_shadow(proxy.url, name=near.name) as far,
+        working(far, concurrency=20),
+    ):
+        async with Load(near, journal).running() as load:
+            for _ in range(15):
                 await load.grows()
-            await load.is_done()
+                proxy.cut()
+            await load.grows()
+        await load.is_done()
 
 
 async def test_what_a_forgotten_connection_is_handed_still_runs(
     shadows_url: str, proxy: Proxy, journal: Journal
 ) -> None:
     """The worker has reconnected and looked what is its own, while Redis still serves its old blocked read."""
-    async with brief_shadow(shadows_url) as near, brief_shadow(proxy.url, name=near.name) as far:
-        async with working(far) as worker:
-            for n in range(3):
-                await wait_until(lambda: is_blocked(near, worker.reader.client_id), "the worker waits for work")
-                former = worker.reader.client_id
-                proxy.strand()
-                await wait_until(lambda: worker.reader.client_id != former, "the worker has reconnected")  # noqa: B023
-                await wait_until(lambda: is_blocked(near, worker.reader.client_id), "it waits for work again")
-                execution = await near.add(rest)(str(journal), f"k{n}")
-                assert await execution.get_result(timeout=3) == f"k{n}"
+    async with (
+        brief_shadow(shadows_url) as near,
+        brief_shadow(proxy.url, name=near.name) as far,
+        working(far) as worker,
+    ):
+        for n in range(3):
+            await wait_until(lambda: is_blocked(near, worker.reader.client_id), "the worker waits for work")
+            former = worker.reader.client_id
+            proxy.strand()
+            await wait_until(lambda: worker.reader.client_id != former, "the worker has reconnected")  # noqa: B023
+            await wait_until(lambda: is_blocked(near, worker.reader.client_id), "it waits for work again")
+            execution = await near.add(rest)(str(journal), f"k{n}")
+            assert await execution.get_result(timeout=3) == f"k{n}"
 
 
 async def is_blocked(shadow: Shadow, number: int) -> bool:

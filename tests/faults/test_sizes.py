@@ -15,7 +15,7 @@ from shadows.testing import RedisServer
 from tests.faults.conftest import Starter, brief_shadow
 from tests.faults.test_lost_replies import SCRIPTS
 from tests.features.workers import working
-from tests.recorded import Journal, hold, rest
+from tests.recorded import Journal, hold
 from tests.waiting import wait_until
 
 # What a call may hold up everybody else. [faults 28]
