@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
 from .connection import CALL_SECONDS, Server
-from .errors import ConfigurationError, ShadowsError
+from .errors import ShadowsError
 from .forked import forget_in_copies, leave_to_parent
 
 # A lost connection is tried again at once, then at this pace: outages are rare, floods of connects harmful.
@@ -105,16 +105,15 @@ class Subscriptions:
             return  # the reader subscribes to everything once it has a connection
         try:
             await connection.send_packed_command(hiredis.pack_command(command), check_health=False)  # type: ignore[arg-type] # its stub knows str only
-        except (RedisError, OSError):
+        except (RedisError, OSError, AttributeError):
+            # The last is how Python 3.12's transports say that they are closed.
             await connection.disconnect(nowait=True)  # the reader notices and connects anew
 
     async def _read(self) -> None:
         while True:
             try:
                 await self._deliver()
-            except (RedisError, OSError, ShadowsError) as error:
-                if isinstance(error, ConfigurationError):
-                    raise
+            except (RedisError, OSError) as error:
                 if isinstance(error, ResponseError):
                     await self._refused(error)
                 connection, self._connection = self._connection, None

@@ -202,6 +202,10 @@ class Attempts:
     def _stopped(self, running: Running, error: BaseException) -> bool:
         """Whether the run was stopped from outside, and what that leaves to do is done."""
         cancelled = isinstance(error, asyncio.CancelledError)
+        if isinstance(error, KeyboardInterrupt):
+            # It hit this task by chance and is meant for the process: no outcome, and nothing to swallow.
+            self._finish(running, Verdict(running.entry, "b", b"", 0))
+            raise error
         if running.stop is None and cancelled and self._worker.reader.stopping and running.cancelled_from_outside:
             # The loop itself is being closed, as at a second Ctrl-C: the task did not ask for it.
             running.stop = Stop.SHUTDOWN

@@ -148,9 +148,13 @@ class Reader:
             try:
                 entry = Entry(place, generation, fields, deliveries, consumer)
             except (ValueError, UnicodeDecodeError) as error:
-                self._membership.spawn(self._asides.quarantine_damaged(place, generation, consumer, str(error)))
+                self._membership.spawn(self._set_aside(place, generation, consumer, str(error)))
             else:
                 self._attempts.start(entry)
+
+    async def _set_aside(self, place: int, generation: str, consumer: str, cause: str) -> None:
+        await self._asides.quarantine_damaged(place, generation, consumer, cause)
+        self._slots.wake()  # for who waits until nothing is left
 
     async def _verify_after(self, generation: str) -> None:
         """What this worker had lost came back to it before it was done with it: it runs again afterwards."""

@@ -27,6 +27,8 @@ logger = getLogger("shadows.worker")
 LEAST_PATIENCE_SECONDS = 1.0
 # Until it has joined, a worker waits for its first beat with everything else.
 JOINING_PAUSE_SECONDS = 0.1
+# Later than any clock; a consumer that never joined has no lease that somebody could have taken.
+FOR_EVER_MS = 9 * 10**15
 
 
 class Beat(NamedTuple):
@@ -78,6 +80,7 @@ class Pulse:
         self._hurry: asyncio.Event | None = None
         self._stopping = False
         self._joined = ""
+        self._lease_end_ms = 0
         self._gave_up = False
         # A call that hangs must not cost the lease, which the next one could still save.
         self._patience = min(CALL_SECONDS, max(LEAST_PATIENCE_SECONDS, lease_ms / 2000))
@@ -144,11 +147,12 @@ class Pulse:
     async def _beat(self, now: float) -> None:
         membership = self._membership
         consumer = membership.consumer
-        # Within the lease nobody can have taken over, so that a lease which is gone was flushed.
-        is_sure = int(consumer != self._joined or now < membership.lease_ends)
+        # Within the lease nobody can have taken over, so that a lease which is gone was flushed. By Redis's clock:
+        # a call that is held up on its way may come after a take-over.
+        sure_until = self._lease_end_ms if consumer == self._joined else FOR_EVER_MS
         try:
             row = msgspec.msgpack.encode(self._row())
-            arguments: list[Argument] = [consumer, self._lease_ms, row, is_sure]
+            arguments: list[Argument] = [consumer, self._lease_ms, row, sure_until]
             reply = await self._link.run(BEAT, self._keys, arguments, seconds=self._patience)
             beat = Beat(consumer, self._link.opened, monotonic(), *reply)
         except Exception as error:  # whatever it is, a worker without a pulse would be a dead one that works on
@@ -157,6 +161,7 @@ class Pulse:
         if beat.kept and consumer == membership.consumer:
             self._joined = consumer
             membership.lease_ends = now + self._lease_ms / 1000
+            self._lease_end_ms = round(beat.now) + self._lease_ms
         self._tell(self._on_beat, beat)
 
     def _tell(self, listener: Callable[..., None], *values: Any) -> None:

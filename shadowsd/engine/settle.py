@@ -80,6 +80,7 @@ class Settler:
         self._sequence = 0
         self._waiting: deque[Verdict] = deque()
         self._sender: asyncio.Task[None] | None = None
+        self._abandoned = False
         self.done = 0
         self.fenced = 0
 
@@ -88,12 +89,22 @@ class Settler:
         self._waiting.append(verdict)
         # Cancelled before it began, it never cleared its place.
         if self._sender is None or self._sender.done():
-            self._sender = asyncio.get_running_loop().create_task(self._send_all(), name="shadows settler")
+            self._start()
+
+    def _start(self) -> asyncio.Task[None]:
+        self._sender = asyncio.get_running_loop().create_task(self._send_all(), name="shadows settler")
+        return self._sender
 
     async def _send_all(self) -> None:
         try:
             while self._waiting:
-                await self._settle(self._take())
+                batch = self._take()
+                try:
+                    await self._settle(batch)
+                except asyncio.CancelledError:
+                    # Whoever closes the loop cancels everything in it; `flushed` sends these once more.
+                    self._waiting.extendleft(reversed(batch))
+                    raise
                 # The reader goes first: its read is short, and this worker would wait for it behind the
                 # next settle while it has free slots.
                 await asyncio.sleep(0)
@@ -165,11 +176,13 @@ class Settler:
 
     async def flushed(self) -> None:
         """Waits until every verdict is written."""
-        while self._sender is not None and not self._sender.done():
-            await asyncio.wait([self._sender])
+        while not self._abandoned and (self._waiting or (self._sender is not None and not self._sender.done())):
+            sender = self._sender
+            await asyncio.wait([self._start() if sender is None or sender.done() else sender])
 
     def abandon(self) -> None:
         """Stops writing: what is left stays pending, and is given to another worker when the lease ends."""
+        self._abandoned = True
         if self._sender is not None:
             self._sender.cancel()
 

@@ -42,7 +42,7 @@ async def task(
     last: Annotated[list[str], Wrapping(), Logged(length_only=True)],
     alias: Injected = Provided,
     generic: Generic[Connection] = Provided,
-    default: Connection = Depends(connect),  # noqa: B008  # that is how dependencies are declared
+    default: Connection = Depends(connect),  # that is how dependencies are declared
     unknown: "NoSuchName" = None,  # noqa: F821  # that it does not resolve is the point
     secret: str = "",
     broken: Broken = None,

@@ -1,5 +1,6 @@
 """The quarantine's list: whole entries, damaged ones, and what may be done with them."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -81,6 +82,14 @@ async def test_a_key_whose_execution_finished_or_vanished_is_not_busy(shadows: S
     await shadows.quarantine_retry(await set_aside(shadows))
     await finish(shadows)
     assert await shadows.quarantine() == []
+
+
+async def test_of_two_who_retry_at_once_one_gives_it_back(shadows: Shadow) -> None:
+    """The other is told that it is gone."""
+    id = await set_aside(shadows)
+    results = await asyncio.gather(*[shadows.quarantine_retry(id) for _ in range(2)], return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), ShadowsError]
+    assert (await shadows.snapshot()).ready_count == 1
 
 
 @pytest.mark.parametrize("id", ["1-1", "nonsense"])

@@ -33,6 +33,7 @@ def test_a_url_is_brought_into_the_form_that_redis_py_takes(url: str, form: str)
         ("redis://localhost:port/0", "a port that is not a number"),
         ("redis://localhost:70000/0", "a port that is not a number from 0 to 65535"),
         ("redis://localhost:6379/zero", "names the database 'zero'; expected a number"),
+        ("redis://[::1", "can't be read.*an IPv6 address in brackets"),
         ("redis+sentinel://a,b/mymaster", "asks for sentinel support"),
         ("rediss+cluster://a", "asks for cluster support"),
     ],

@@ -126,6 +126,18 @@ async def test_what_waited_too_long_for_its_function_is_quarantined(
     assert (await shadows.add("job", key="old")()).disposition == "scheduled"
 
 
+async def test_a_function_that_nothing_waits_for_any_more_is_not_looked_after(shadows: Shadow) -> None:
+    """All of its entries were cancelled: its name goes with them."""
+    await shadows.add("job", key="parked")()
+    asides = asides_of(shadows)
+    for entry in await delivered(shadows):
+        await asides.park(entry, Registry())
+    await shadows.cancel("parked")
+    await asides.expire("job", time() * 1000)
+    async with shadows.redis() as redis:
+        assert not await redis.exists(shadows.keys.unknown)
+
+
 async def test_a_task_that_was_scheduled_long_ago_may_wait_for_its_function_as_long_as_any(shadows: Shadow) -> None:
     """Its submission was days before it was due: it went to the quarantine the moment that it was parked."""
     await shadows.add("job", when=timedelta(milliseconds=1), key="planned")()

@@ -27,6 +27,8 @@ from shadowsd.engine.events import Event, TaskEnded
 from tests.features.workers import finish, working
 from tests.waiting import wait_until
 
+from .parts import entry_of
+
 
 async def outcomes(shadows: Shadow, **options: Any) -> list[str]:
     """Runs all that waits; how each run ended, in order, as observers are told."""
@@ -234,6 +236,37 @@ async def test_a_run_that_was_cancelled_in_a_dependency_writes_nothing(shadows: 
             await execution.get_result(timeout=5)
         await wait_until(lambda: worker.slots.idle, "the slot is free")
         assert worker.settler.fenced == 0
+
+
+async def test_an_entry_that_was_cancelled_on_its_way_does_not_run(shadows: Shadow) -> None:
+    """The signal was faster than the read."""
+    ran: list[str] = []
+
+    async def task() -> None:
+        ran.append("ran")
+
+    shadows.register(task)
+    async with working(shadows) as worker:
+        worker.slots.cancel("1000")
+        worker._attempts.start(entry_of(function="task", generation="1000"))
+        assert worker.slots.idle
+    assert ran == []
+
+
+async def test_a_payload_of_a_newer_release_is_parked(shadows: Shadow) -> None:
+    """It waits for a worker that can read it, and the key stays busy."""
+
+    async def task() -> None: ...
+
+    execution = await shadows.add(task, key="new")()
+    async with shadows.redis() as redis:
+        ((id, fields),) = await redis.xrange(shadows.keys.stream)
+        await redis.delete(shadows.keys.stream)
+        await redis.xadd(shadows.keys.stream, {**fields, b"p": b"\xfe" + fields[b"p"][1:]}, id=id)
+    await finish(shadows)
+    await execution.sync()
+    assert execution.state is ExecutionState.QUEUED
+    assert (await shadows.snapshot()).unknown_count == 1
 
 
 async def test_a_successor_that_can_not_be_encoded_fails_its_run(

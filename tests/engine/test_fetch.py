@@ -173,6 +173,7 @@ async def test_an_entry_that_runs_here_already_is_not_started_twice(shadows: Sha
         worker.reader._start([("1000", [b"k", b"key", b"f", b"job", b"p", b""], 1, 2)], worker.membership.consumer)
         assert len(worker.slots.running) == 1
         worker.reader._verify = False
+        await asyncio.sleep(0)
         worker.slots.finish(running, settles=False)
         await worker.membership.finish_side_work()
     assert ran == [1]

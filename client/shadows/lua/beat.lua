@@ -5,15 +5,16 @@
 local streams = { KEYS[1], KEYS[2], KEYS[3] }
 local leases, workers, schedule, strikes, unknown = KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local counter, functions = KEYS[9], KEYS[10]
-local consumer, lease, row, is_sure = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4] == '1'
+local consumer, lease, row, sure_until = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local NAMES, DEAD, DAY_MS = 100, 20, 24 * 3600 * 1000
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- A take-over leaves no lease, or 0 while it lasts. After a flush the lease is gone too, but nobody took anything:
--- who renewed in time can't have been taken over, and otherwise the counter is gone with it.
+-- who comes within its lease, by this clock and however long the call was on its way, can't have been taken over,
+-- and otherwise the counter is gone with it.
 local expiry = redis.call('ZSCORE', leases, consumer)
-if expiry == '0' or (not expiry and not is_sure and redis.call('EXISTS', counter) == 1) then
+if expiry == '0' or (not expiry and now >= sure_until and redis.call('EXISTS', counter) == 1) then
   return { 0, now, -1, '0', 0, -1, {}, {} }
 end
 -- A server that is out of memory takes this, and whatever follows a write of the same script: it needs its workers.

@@ -1,0 +1,40 @@
+"""A Ctrl-C that lands in the middle of a task's code is for the process, and no outcome of the task."""
+
+import subprocess
+import sys
+
+from shadows import ExecutionState, Shadow
+from tests.processes import SOURCES
+
+WORKER = """
+import asyncio, sys
+from shadows import Shadow, Worker
+
+async def interrupted() -> None:
+    raise KeyboardInterrupt  # where Python's own handler raises it
+
+async def main() -> None:
+    async with Shadow(sys.argv[1], sys.argv[2]) as shadow:
+        shadow.register(interrupted)
+        async with Worker(shadow) as worker:
+            await worker.run_forever()
+
+asyncio.run(main())
+"""
+
+
+async def interrupted() -> None: ...
+
+
+async def test_a_task_that_ctrl_c_hits_is_handed_back(shadows: Shadow, shadows_url: str) -> None:
+    execution = await shadows.add(interrupted)()
+    run = subprocess.run(
+        [sys.executable, "-c", WORKER, shadows.name, shadows_url],
+        env={"PYTHONPATH": SOURCES},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.stderr.rstrip().endswith("KeyboardInterrupt")
+    await execution.sync()
+    assert execution.state is ExecutionState.QUEUED
