@@ -1,5 +1,6 @@
 """A Ctrl-C that lands in the middle of a task's code is for the process, and no outcome of the task."""
 
+import asyncio
 import subprocess
 import sys
 
@@ -28,8 +29,10 @@ async def interrupted() -> None: ...
 
 async def test_a_task_that_ctrl_c_hits_is_handed_back(shadows: Shadow, shadows_url: str) -> None:
     execution = await shadows.add(interrupted)()
-    run = subprocess.run(
+    run = await asyncio.to_thread(
+        subprocess.run,
         [sys.executable, "-c", WORKER, shadows.name, shadows_url],
+        check=False,
         env={"PYTHONPATH": SOURCES},
         capture_output=True,
         text=True,
