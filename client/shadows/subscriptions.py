@@ -101,8 +101,9 @@ class Subscriptions:
 
     async def _send(self, *command: str | bytes) -> None:
         connection = self._connection
-        if connection is None:
-            return  # the reader subscribes to everything once it has a connection
+        if connection is None or not connection.is_connected:
+            # The reader subscribes to everything once it has a connection; this call would make one that nobody reads.
+            return
         try:
             await connection.send_packed_command(hiredis.pack_command(command), check_health=False)  # type: ignore[arg-type] # its stub knows str only
         except (RedisError, OSError, AttributeError):

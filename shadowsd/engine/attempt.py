@@ -29,6 +29,7 @@ from .asides import Asides
 from .entries import Entry
 from .events import Events, TaskEnded
 from .inject import Injection, Resolved
+from .interrupts import from_signal
 from .limits import Limits
 from .settle import Next, Settler, Verdict
 from .slots import Running, Slots, Stop
@@ -202,8 +203,7 @@ class Attempts:
     def _stopped(self, running: Running, error: BaseException) -> bool:
         """Whether the run was stopped from outside, and what that leaves to do is done."""
         cancelled = isinstance(error, asyncio.CancelledError)
-        if isinstance(error, KeyboardInterrupt):
-            # It hit this task by chance and is meant for the process: no outcome, and nothing to swallow.
+        if isinstance(error, KeyboardInterrupt) and from_signal(error):
             self._finish(running, Verdict(running.entry, "b", b"", 0))
             raise error
         if running.stop is None and cancelled and self._worker.reader.stopping and running.cancelled_from_outside:

@@ -26,7 +26,9 @@ from .slots import Slots
 
 logger = getLogger("shadows.worker")
 
-MOST_ITEMS = 200
+# Half of what one script may carry: a hundred outcomes take Redis some 2 ms, and nobody settles more at a time than
+# a worker of a hundred slots.
+MOST_ITEMS = 100
 MOST_BYTES = 1 << 20
 FENCED = 0
 

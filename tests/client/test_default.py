@@ -9,6 +9,7 @@ from shadows import Disposition, Shadow, Worker, add
 from shadows.default import _held, default_shadow
 from shadows.errors import ArgumentsError, ConfigurationError
 from shadows.testing import RedisServer
+from tests.waiting import wait_for
 
 
 async def greet(name: str) -> str:
@@ -63,7 +64,7 @@ def test_each_loop_has_its_own_and_closes_it_at_its_end(name: str, monkeypatch: 
         first, second = asyncio.run(once()), asyncio.run(once())
         assert first is not second
         assert not _held
-        assert " name=shadows:" not in str(server.command("CLIENT", "LIST"))
+        wait_for(lambda: " name=shadows:" not in str(server.command("CLIENT", "LIST")), "both are closed")
 
 
 def test_a_loop_that_ends_without_ceremony_is_forgotten(name: str) -> None:

@@ -243,10 +243,6 @@ async def leaves() -> None:
     raise SystemExit(3)
 
 
-async def interrupts() -> None:
-    raise KeyboardInterrupt
-
-
 def leaves_thread() -> None:
     raise SystemExit(3)
 
@@ -285,7 +281,7 @@ async def follows_never(count: int, chain: Chain = Chain(object())) -> None:
 
 
 BAD_TASKS = [
-    unencodable, grumpy, leaves, interrupts, leaves_thread, stops_iterating, stops_iterating_thread, cancels_itself
+    unencodable, grumpy, leaves, leaves_thread, stops_iterating, stops_iterating_thread, cancels_itself
 ]  # fmt: skip
 
 

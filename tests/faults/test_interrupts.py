@@ -8,11 +8,12 @@ from shadows import ExecutionState, Shadow
 from tests.processes import SOURCES
 
 WORKER = """
-import asyncio, sys
+import asyncio, signal, sys
 from shadows import Shadow, Worker
 
 async def interrupted() -> None:
-    raise KeyboardInterrupt  # where Python's own handler raises it
+    signal.raise_signal(signal.SIGINT)  # asyncio cancels the main task
+    signal.raise_signal(signal.SIGINT)  # and then raises KeyboardInterrupt, here
 
 async def main() -> None:
     async with Shadow(sys.argv[1], sys.argv[2]) as shadow:

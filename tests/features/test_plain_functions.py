@@ -75,7 +75,7 @@ async def test_a_plain_function_fails_is_retried_and_gets_its_dependencies(shado
     assert await execution.get_result() == "flaky at attempt 3"
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), StopIteration(5), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [SystemExit(3), StopIteration(5), GeneratorExit()])
 async def test_whatever_a_plain_function_raises_ends_that_task_alone(shadows: Shadow, error: BaseException) -> None:
     """Neither its thread nor the worker."""
 
