@@ -9,7 +9,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
-from .connection import CALL_SECONDS, Server
+from .connection import CALL_SECONDS, Server, again
 from .errors import ShadowsError
 from .forked import forget_in_copies, leave_to_parent
 
@@ -79,7 +79,7 @@ class Subscriptions:
         many who begin to listen together would each open a connection."""
         async with self._opening:
             if self._reader is None or self._reader.done():
-                self._connection = await self._server.connect(self._role)
+                self._connection = await again(lambda _: self._server.connect(self._role))
                 self._asked.clear()
                 self._reader = asyncio.create_task(self._read(), name="shadows subscriptions")
             missing = self._listeners.keys() - self._asked

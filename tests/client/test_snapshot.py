@@ -39,7 +39,9 @@ async def test_garbage_everywhere_is_shown_as_what_it_is(shadows: Shadow) -> Non
     assert [worker.name for worker in snapshot.workers] == ["\\xff", "number"]
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff", msgspec.msgpack.encode([1]), msgspec.msgpack.encode({"pid": "x"})])
+@pytest.mark.parametrize(
+    "body", [b"", b"\xc1", b"\xff", msgspec.msgpack.encode([1]), msgspec.msgpack.encode({"pid": "x"})]
+)
 def test_a_beat_that_can_not_be_read_leaves_the_name(body: bytes) -> None:
     """A worker lives, whatever it says of itself."""
     row = worker_info("w#1", body, body)

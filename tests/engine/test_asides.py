@@ -56,11 +56,17 @@ async def test_what_is_parked_comes_back_in_its_order_and_is_the_same_execution(
 
 async def test_an_entry_that_is_not_ours_any_more_is_not_parked(shadows: Shadow) -> None:
     """It was cancelled, or taken over, while this worker looked for its function."""
-    await shadows.add("job", key="gone")()
-    (entry,) = await delivered(shadows)
-    await shadows.cancel("gone")
-    await asides_of(shadows).park(entry, Registry())
-    assert (await shadows.snapshot()).total == 0
+    await shadows.add("job", key="cancelled")()
+    await shadows.add("job", key="taken over")()
+    cancelled, taken_over = await delivered(shadows)
+    await shadows.cancel("cancelled")
+    async with shadows.redis() as redis:
+        await redis.xclaim(shadows.keys.stream, "workers", "another#2", 0, [taken_over.id])
+    for entry in (cancelled, taken_over):
+        await asides_of(shadows).park(entry, Registry())
+    snapshot = await shadows.snapshot()
+    assert [(row.key, row.worker) for row in snapshot.running] == [("taken over", "another")]
+    assert snapshot.unknown_count == 0
 
 
 async def test_a_parked_entry_whose_record_is_gone_still_comes_back(shadows: Shadow) -> None:

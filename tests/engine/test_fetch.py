@@ -22,6 +22,11 @@ async def job(n: int = 0) -> int:
     return n
 
 
+async def short(n: int) -> None:
+    ran.append(n)
+    await asyncio.sleep(0.005)
+
+
 @pytest.fixture(autouse=True)
 def nothing_ran() -> None:
     ran.clear()
@@ -38,7 +43,7 @@ async def test_a_worker_compares_what_is_its_own_before_it_reads(
         worker.reader._slots.concurrency = 0
         worker.reader.wake()
         await wait_until(lambda: not worker.reader._blocked, "the worker does not read")
-        executions = [await shadows.add(job)(n) for n in range(8)]
+        executions = [await shadows.add(short)(n) for n in range(8)]
         assert len(await delivered(shadows, consumer=worker.membership.consumer)) == 8
         worker.reader.verify()
         with caplog.at_level(logging.INFO, "shadows.worker"):
@@ -135,6 +140,29 @@ async def test_a_loss_of_the_group_is_repaired(shadows: Shadow, caplog: pytest.L
         execution = await shadows.add(job)(5)
         assert await execution.get_result(timeout=10) == 5
     assert "Redis had lost everything of this shadow" in caplog.text
+
+
+async def test_of_two_workers_one_repairs_the_loss_and_both_go_on(shadows: Shadow) -> None:
+    """The second finds the group there already."""
+    async with working(shadows) as first, working(shadows) as second:
+        await wait_until(lambda: first.reader._blocked and second.reader._blocked, "both read")
+        async with shadows.redis() as redis:
+            await redis.delete(*[key async for key in redis.scan_iter(f"{shadows.keys.prefix}*")])
+        executions = [await shadows.add(job)(n) for n in range(50)]
+        assert [await execution.get_result(timeout=10) for execution in executions] == list(range(50))
+
+
+async def test_the_loss_is_repaired_when_redis_answers_again(shadows: Shadow, proxy: Proxy) -> None:
+    """It went away once more in between."""
+    async with Shadow(name=shadows.name, url=proxy.url) as through, working(through) as worker:
+        await wait_until(lambda: worker.reader._blocked, "the worker reads")
+        proxy.refuse()
+        proxy.cut()
+        await worker.reader._restore_group()
+        assert worker.outage.ongoing
+        proxy.accept()
+        execution = await shadows.add(job)(1)
+        assert await execution.get_result(timeout=10) == 1
 
 
 async def test_a_read_whose_reply_was_lost_loses_nothing(shadows: Shadow, proxy: Proxy) -> None:

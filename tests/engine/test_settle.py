@@ -212,6 +212,45 @@ async def test_abandoning_leaves_the_rest_to_the_lease(shadows: Shadow, desk: De
     assert await state_of(shadows, "job") is ExecutionState.RUNNING
 
 
+async def test_a_sending_that_was_cut_short_is_done_again(shadows: Shadow, proxy: Proxy) -> None:
+    """Whoever closes a loop cancels everything in it, also this; the outcomes must still be written."""
+    async with Shadow(name=shadows.name, url=proxy.url) as through:
+        for n in range(3):
+            await shadows.add(job, key=str(n))()
+        entries = await delivered(shadows)
+        desk = Desk(through)
+        await desk.link.call("PING")
+        proxy.black_hole()
+        for entry in entries:
+            desk.slots.unsettled[entry.generation] = entry
+            desk.settler.put(done(entry))
+        await asyncio.sleep(0.02)
+        assert desk.settler._sender is not None
+        desk.settler._sender.cancel()
+        await asyncio.wait([desk.settler._sender])
+        proxy.resume()
+        await desk.settler.flushed()
+        assert desk.slots.idle
+    for n in range(3):
+        assert await state_of(shadows, str(n)) is ExecutionState.COMPLETED
+
+
+async def test_an_outcome_waits_for_a_server_that_is_away(shadows: Shadow, proxy: Proxy) -> None:
+    """For as long as it takes."""
+    async with Shadow(name=shadows.name, url=proxy.url) as through:
+        await shadows.add(job, key="job")()
+        (entry,) = await delivered(shadows)
+        desk = Desk(through)
+        proxy.refuse()
+        proxy.cut()
+        settling = asyncio.create_task(desk.settle(done(entry)))
+        await asyncio.sleep(0.1)
+        assert not settling.done()
+        proxy.accept()
+        await settling
+    assert await state_of(shadows, "job") is ExecutionState.COMPLETED
+
+
 async def test_a_record_that_was_lost_is_written_anew_with_the_outcome(
     shadows: Shadow, desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -66,12 +66,23 @@ async def test_reading_strikes_fails_quietly_while_redis_is_away(
 ) -> None:
     """The next beat notices the version again."""
     monkeypatch.setattr("shadows.connection.CALL_SECONDS", 0.2)
+    started, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> str:
+        started.set()
+        await may_end.wait()
+        return "done"
+
     async with Shadow(name=shadows.name, url=proxy.url) as through, working(through) as worker:
+        running = await shadows.add(slow)()
+        await started.wait()
         proxy.refuse()
         proxy.cut()
         worker._signals.reload_strikes(b"99")
         await worker._signals._catch_up()
         proxy.accept()
         await worker.membership.finish_side_work()
+        may_end.set()
+        assert await running.get_result(timeout=10) == "done"
         execution = await shadows.add(job)()
         assert await execution.get_result(timeout=10) is None

@@ -254,7 +254,7 @@ async def test_the_reader_of_a_dead_worker_is_cut_off_by_number_and_name(shadows
     ("row", "reader"),
     [
         (None, 0),
-        (b"\xff", 0),
+        (b"\xc1", 0),
         (msgspec.msgpack.encode(5), 0),
         (msgspec.msgpack.encode({}), 0),
         (msgspec.msgpack.encode({"reader": "seven"}), 0),

@@ -58,3 +58,21 @@ async def test_run_until_finished_waits_for_what_is_scheduled(shadows: Shadow) -
     async with Worker(shadows) as worker:
         await worker.run_until_finished()
     assert confirmation_was_sent(9)
+
+
+async def test_a_worker_may_run_again_after_it_finished(shadows: Shadow) -> None:
+    """Step by step through a workflow, with one worker."""
+    async with Worker(shadows) as worker:
+        for order_id in (21, 22):
+            await shadows.add(send_confirmation)(order_id)
+            await worker.run_until_finished()
+            assert confirmation_was_sent(order_id)
+
+
+async def test_a_worker_that_is_stopped_before_it_runs_takes_nothing(shadows: Shadow) -> None:
+    """A signal may come while a process still starts; it must not be forgotten."""
+    await shadows.add(send_confirmation)(23)
+    async with Worker(shadows) as worker:
+        worker.stop()
+        await worker.run_forever()
+    assert not confirmation_was_sent(23)
