@@ -74,7 +74,7 @@ class Reader:
     async def run(self) -> None:
         """Reads until `stop`."""
         while not self.stopping:
-            if self._slots.free <= 0 or not self._membership.held:
+            if not (self._slots.worth_filling and self._membership.held):
                 await self._slots.change()
                 continue
             consumer = self._membership.consumer

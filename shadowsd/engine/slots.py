@@ -53,6 +53,13 @@ class Slots:
         return min(self.concurrency - running, 2 * self.concurrency - running - len(self.unsettled))
 
     @property
+    def worth_filling(self) -> bool:
+        """Whether a read pays: a quarter of the slots is free, or no outcome is on its way to Redis. While one
+        is, more slots become free within that round trip, and one read fills them all."""
+        free = self.free
+        return free > 0 and (4 * free >= self.concurrency or not self.unsettled)
+
+    @property
     def idle(self) -> bool:
         """Whether nothing runs and every outcome is written."""
         return not self.running and not self.unsettled

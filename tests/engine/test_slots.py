@@ -28,6 +28,22 @@ def test_running_and_unsettled_stay_within_twice_the_concurrency(runs: int, unse
     assert slots.free == free
 
 
+@pytest.mark.parametrize(
+    ("runs", "unsettled", "worth"),
+    [(8, 0, False), (7, 0, True), (7, 1, False), (6, 1, True), (0, 8, True), (0, 16, False)],
+)
+def test_a_read_waits_for_a_quarter_of_the_slots_while_outcomes_are_on_their_way(
+    runs: int, unsettled: int, worth: bool
+) -> None:
+    """Else each slot that becomes free would cost a round trip of its own."""
+    slots = Slots(8)
+    for n in range(runs):
+        slots.take(running(f"r{n}"))
+    for n in range(unsettled):
+        slots.unsettled[f"u{n}"] = entry_of()
+    assert slots.worth_filling is worth
+
+
 def test_an_entry_is_in_flight_until_its_outcome_is_written() -> None:
     """Running, then unsettled, then gone."""
     slots, each = Slots(1), running("7")
