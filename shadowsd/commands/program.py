@@ -6,6 +6,7 @@ import click
 from redis.exceptions import RedisError
 
 from shadows.errors import ConfigurationError, RegistrationError, ShadowsError
+from shadowsd.engine.loading import BrokenModule
 
 
 class NotYet(click.ClickException):
@@ -32,6 +33,9 @@ class Program(click.Group):
             raise
         except click.BadParameter as error:
             raise Misconfigured(error.format_message()) from error
+        except BrokenModule as error:
+            click.echo(error.traceback, err=True, nl=False)
+            raise Misconfigured(str(error)) from error
         except (ConfigurationError, RegistrationError) as error:
             raise Misconfigured(str(error)) from error
         except ShadowsError as error:

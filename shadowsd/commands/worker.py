@@ -12,9 +12,9 @@ from setproctitle import setproctitle
 
 from shadows import Shadow
 from shadowsd.engine import Worker
+from shadowsd.engine.loading import load_tasks, make_importable
 from shadowsd.observe.logs import FORMATS, LEVELS, configure_logging, default_format
 
-from .loading import load_tasks, make_importable
 from .options import duration, later_option, shadow_options, task_paths
 from .running import Running
 

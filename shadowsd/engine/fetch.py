@@ -21,6 +21,7 @@ from .asides import Asides
 from .attempt import Attempts
 from .entries import Entry, number_of, read_entries
 from .ghosts import cut_off
+from .hosting import Suspects
 from .membership import Membership
 from .outage import Outage
 from .slots import Slots
@@ -46,6 +47,7 @@ class Reader:
         block_ms: int,
         lease_seconds: float,
         on_flush: Callable[[], None],
+        suspects: Suspects = Suspects.ALONE,
     ) -> None:
         self._link = link
         self._control = control
@@ -63,8 +65,9 @@ class Reader:
         self._wanted = False
         self._unblocker: asyncio.Task[None] | None = None
         self._opened = 0
-        self._work_beside = True
-        self._suspects = True
+        self._mode = suspects
+        self._work_beside = suspects is not Suspects.ONLY
+        self._suspects = suspects is not Suspects.NEVER
         self._suspects_since = monotonic()
         self._verify = True
         self.stopping = False
@@ -108,6 +111,8 @@ class Reader:
             self._start(rows, consumer)
         elif self._suspects and (self._slots.idle or monotonic() - self._suspects_since > self._leave_to_idle):
             await self._run_suspect(consumer)
+        elif self._mode is Suspects.ONLY:
+            self.stopping = True
         else:
             await self._read(consumer)
 
@@ -172,7 +177,7 @@ class Reader:
         self._suspects = False
         rows = await self._claim(consumer, 1, "suspects")
         if rows:
-            self._suspects = True
+            self._suspects = self._mode is Suspects.ALONE
             await self._run_alone(rows, consumer)
 
     async def _run_alone(self, rows: list[tuple[str, list[bytes], int, int]], consumer: str) -> None:
@@ -222,8 +227,8 @@ class Reader:
 
     def look_beside(self, *, suspects: bool = True) -> None:
         """Something waits beside the stream: claim it before new work."""
-        self._work_beside = True
-        if suspects and not self._suspects:
+        self._work_beside = self._mode is not Suspects.ONLY
+        if suspects and not self._suspects and self._mode is Suspects.ALONE:
             self._suspects = True
             self._suspects_since = monotonic()
         self.wake()

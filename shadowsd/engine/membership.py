@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any
 
@@ -11,8 +11,9 @@ class Membership:
     """A worker's name, with a random part that is new each time it joins: a worker that lost its lease comes
     back as somebody else, so that its late outcomes can be told from its new ones."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, on_name: Callable[[str], None] | None = None) -> None:
         self.name = name
+        self._on_name = on_name
         self.joined = False
         # By the monotonic clock; the pulse's thread writes it, so that it is right however busy the loop is.
         self.lease_ends = 0.0
@@ -32,6 +33,8 @@ class Membership:
         self.joined = False
         self.incarnation = os.urandom(4).hex()
         self.consumer = f"{self.name}#{self.incarnation}"
+        if self._on_name is not None:
+            self._on_name(self.consumer)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         """Runs something on the side; it is waited for when the worker stops."""

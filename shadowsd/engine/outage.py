@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from logging import getLogger
+from logging import WARNING, getLogger
 from time import monotonic
 
 from .events import Events, OutageBegan, OutageEnded
@@ -16,8 +16,9 @@ FIRST_PAUSE_SECONDS = 0.05
 class Outage:
     """Shared by all parts of a worker, so that an outage is told once and not by each."""
 
-    def __init__(self, events: Events, longest_pause: timedelta) -> None:
+    def __init__(self, events: Events, longest_pause: timedelta, level: int = WARNING) -> None:
         self._events = events
+        self._level = level
         self._longest = longest_pause.total_seconds()
         self._began: float | None = None
         self._failing: dict[str, int] = {}
@@ -31,7 +32,7 @@ class Outage:
         """One part's call failed: says so if it is the first; returns how often this part failed in a row."""
         if self._began is None:
             self._began = monotonic()
-            logger.warning("Redis can't be used now, and is tried again until it can. %s", error)
+            logger.log(self._level, "Redis can't be used now, and is tried again until it can. %s", error)
             self._events.emit(OutageBegan(str(error)))
         self._failing[part] = self._failing.get(part, 0) + 1
         return self._failing[part]
@@ -49,5 +50,5 @@ class Outage:
         if not self._failing:
             lasted = timedelta(seconds=monotonic() - self._began)
             self._began = None
-            logger.warning("Redis can be used again after %.1f s.", lasted.total_seconds())
+            logger.log(self._level, "Redis can be used again after %.1f s.", lasted.total_seconds())
             self._events.emit(OutageEnded(lasted))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from .entries import Entry
+from .hosting import Ledger
 
 
 class Stop(StrEnum):
@@ -37,8 +38,9 @@ class Running:
 class Slots:
     """The table of entries in flight: running in a slot, or waiting for their outcome to be written."""
 
-    def __init__(self, concurrency: int) -> None:
+    def __init__(self, concurrency: int, ledger: Ledger | None = None) -> None:
         self.concurrency = concurrency
+        self._ledger = ledger
         self.running: dict[str, Running] = {}
         self.unsettled: dict[str, Entry] = {}
         self._cancelled: set[str] = set()
@@ -80,12 +82,16 @@ class Slots:
         if generation in self._cancelled:
             return False
         self.running[generation] = running
+        if self._ledger is not None:
+            self._ledger.begin(generation, running.entry.function, running.entry.key)
         return True
 
     def finish(self, running: Running, *, settles: bool) -> None:
         """Frees the slot; the entry stays known until its outcome is written, if it has one."""
         generation = running.entry.generation
         self.running.pop(generation, None)
+        if self._ledger is not None:
+            self._ledger.end(generation)
         if settles:
             self.unsettled[generation] = running.entry
         self.wake()

@@ -11,8 +11,8 @@ import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from logging import getLogger
-from time import time
+from functools import partial
+from logging import DEBUG, WARNING, getLogger
 from types import TracebackType
 from typing import Any, Self
 
@@ -31,11 +31,13 @@ from .beats import Beats
 from .events import Events
 from .fetch import Reader
 from .finish import Finish
+from .hosting import Hosting, Suspects
 from .limits import Limits
 from .membership import Membership
 from .options import check
 from .outage import Outage
 from .pulse import Pulse
+from .row import row_of
 from .schedule import Scheduler
 from .settle import Settler
 from .shared import SharedScope
@@ -65,6 +67,8 @@ class Worker:
         minimum_check_interval: timedelta = timedelta(milliseconds=250),
         scheduling_resolution: timedelta = timedelta(milliseconds=250),
         schedule_automatic_tasks: bool = True,
+        *,
+        hosting: Hosting | None = None,
     ) -> None:
         """A setting that can't be right raises ConfigurationError.
 
@@ -75,6 +79,7 @@ class Worker:
         minimum_check_interval, scheduling_resolution: how often to look for work and due tasks while Redis
         can't push; they never delay anything otherwise.
         schedule_automatic_tasks: whether this worker starts `Perpetual(automatic=True)` tasks.
+        hosting: set by the daemon, whose child this process is.
         """
         check(concurrency, redelivery_timeout, reconnection_delay, minimum_check_interval, scheduling_resolution)
         self.shadows = shadows
@@ -85,6 +90,7 @@ class Worker:
         self.minimum_check_interval = minimum_check_interval
         self.scheduling_resolution = scheduling_resolution
         self.schedule_automatic_tasks = schedule_automatic_tasks
+        self.hosting = hosting
         self.events = Events()
         self._process = os.getpid()
         self._stack: AsyncExitStack | None = None
@@ -122,9 +128,11 @@ class Worker:
         shadow, keys, settings = self.shadows, self.shadows.keys, self.shadows.settings
         self._gave_up = False
         lease = settings.lease
-        self.membership = membership = Membership(self.name)
-        self.slots = slots = Slots(self.concurrency)
-        self.outage = outage = Outage(self.events, self.reconnection_delay)
+        hosting = self.hosting
+        self.membership = membership = Membership(self.name, hosting.ledger.named if hosting else None)
+        self.slots = slots = Slots(self.concurrency, hosting.ledger if hosting else None)
+        # A master tells of an outage once, for all its children.
+        self.outage = outage = Outage(self.events, self.reconnection_delay, DEBUG if hosting else WARNING)
         server = shadow.server
         self._reading = Link(server, f"reader:{membership.incarnation}")
         self._settling, self._control = Link(server, "settler"), Link(server, "control")
@@ -150,6 +158,7 @@ class Worker:
             block_ms,
             lease.total_seconds(),
             self._seed_again,
+            hosting.suspects if hosting else Suspects.ALONE,
         )
         scheduler = Scheduler(
             self._control, keys, self._signal_link, outage, settings.ttl_ms, self.scheduling_resolution
@@ -163,18 +172,10 @@ class Worker:
         self._pulse = Pulse(
             server, keys, membership, settings.heartbeat_interval.total_seconds(),
             int(lease.total_seconds() * 1000), self.redelivery_timeout.total_seconds(),
-            self._row, self._beats.came, self._beats.failed,
+            partial(row_of, self), self._beats.came, self._beats.failed,
         )  # fmt: skip
         self._beats.beat_now = self._pulse.beat_now
         self._repeating = (scheduler.run, sweeper.sweep_forever, self._beats.verify_forever)
-
-    def _row(self) -> dict[str, Any]:
-        """What one beat tells of this worker; read in the pulse's thread."""
-        return {
-            "at": time() * 1000, "host": socket.gethostname(), "pid": self._process, "kind": "worker",
-            "concurrency": self.concurrency, "running": len(self.slots.running), "done": self.settler.done,
-            "reader": self.reader.client_id,
-        }  # fmt: skip
 
     async def run_forever(self) -> None:
         """Runs tasks until it is cancelled, or told to `stop`; then finishes what runs, and returns."""

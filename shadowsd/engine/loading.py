@@ -9,10 +9,17 @@ from pathlib import Path
 from types import TracebackType
 
 from shadows import Shadow, tasks
-
-from .program import Misconfigured
+from shadows.errors import ConfigurationError
 
 logger = logging.getLogger("shadows.worker")
+
+
+class BrokenModule(ConfigurationError):
+    """A module of tasks raised while it was imported; `traceback` is its part of the traceback, as text."""
+
+    def __init__(self, message: str, traceback: str) -> None:
+        super().__init__(message)
+        self.traceback = traceback
 
 
 def make_importable(directory: Path) -> None:
@@ -25,7 +32,7 @@ def make_importable(directory: Path) -> None:
 def load_tasks(shadow: Shadow, paths: Iterable[str], directory: Path) -> None:
     """Registers what the paths name, then the built-in tasks under the names that are left.
 
-    Raises Misconfigured or RegistrationError; a module's own error is shown with its traceback first.
+    Raises ConfigurationError, BrokenModule or RegistrationError.
     """
     for path in paths:
         load_module(path, directory)
@@ -45,7 +52,7 @@ def load_module(path: str, directory: Path) -> None:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise broken(path, error) from None
-        raise Misconfigured(
+        raise ConfigurationError(
             f"--tasks {path}: there is no module {error.name!r}, neither in {directory.resolve()} nor among the "
             "installed ones. Start from the directory that holds it, or pass that as --app-dir."
         ) from None
@@ -53,13 +60,14 @@ def load_module(path: str, directory: Path) -> None:
         raise broken(path, error) from None
 
 
-def broken(path: str, error: BaseException) -> Misconfigured:
-    """Shows where a user's module failed, and only that part of the traceback."""
-    traceback.print_exception(type(error), error, theirs(error.__traceback__))
+def broken(path: str, error: BaseException) -> BrokenModule:
+    """The error for a module that failed, with only the user's part of the traceback."""
+    shown = "".join(traceback.format_exception(type(error), error, theirs(error.__traceback__)))
     what = f"called sys.exit({error.code!r})" if isinstance(error, SystemExit) else f"raised {type(error).__name__}"
-    return Misconfigured(
+    return BrokenModule(
         f"--tasks {path}: importing {path.partition(':')[0]} {what}; the traceback is above. Correct the module; no "
-        "worker was started."
+        "worker was started.",
+        shown,
     )
 
 
