@@ -43,13 +43,14 @@ os.register_at_fork(after_in_child=_source.forget)
 fresh_key = _source.fresh
 
 
-def checked(text: str, what: str) -> str:
-    """Returns a key or a function's name that can be sent.
+def checked(text: object, what: str) -> str:
+    """Returns a key or a name that can be sent.
 
-    Raises ArgumentsError for any other: it would fail the whole batch that it goes out with.
+    Raises ArgumentsError for any other, before anything is sent: it would fail the whole batch that it goes out with.
     """
     if not isinstance(text, str):
-        raise ArgumentsError(f"The {what} {text!r} is a {type(text).__name__}; expected a str. Write str(...).")
+        remedy = "Decode it." if isinstance(text, bytes | bytearray) else "Write str(...)."
+        raise ArgumentsError(f"The {what} {text!r} is a {type(text).__name__}; expected a str. {remedy}")
     if not text.isascii():
         try:
             text.encode()

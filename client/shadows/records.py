@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .connection import Link
 from .errors import ExecutionCancelled, PayloadError, QuarantinedTask, RemoteError, ResultNotKept, ServerRefused
 from .execution import Execution, ExecutionProgress
+from .identifiers import checked
 from .keys import RECLAIMED, Keys
 from .registry import Registry
 from .scripts import READ
@@ -147,7 +148,7 @@ class Records:
 
     async def read(self, key: str) -> Record:
         """The record of a key; an empty one when there is none."""
-        keys = [self._keys.record(key), self._keys.schedule]
+        keys = [self._keys.record(checked(key, "key")), self._keys.schedule]
         return Record.parse(await self._link.repeat(READ, keys, [self._keys.prefix, key]))
 
     async def find(self, shadow: Any, key: str) -> Execution | None:

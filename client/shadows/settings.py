@@ -4,7 +4,8 @@ import os
 from datetime import timedelta
 from typing import Literal, NamedTuple
 
-from .errors import ConfigurationError
+from .errors import ArgumentsError, ConfigurationError
+from .identifiers import checked
 from .urls import DEFAULT_URL
 
 MAXIMUM_PAYLOAD = 1 << 20
@@ -69,6 +70,7 @@ class Settings(NamedTuple):
         return settings
 
     def _check(self) -> None:
+        require_text("shadow's name", self.name)
         if not self.name or "}" in self.name or "{" in self.name:
             raise ConfigurationError(
                 f"A shadow can't be named {self.name!r}; expected some text without braces, which mark the name in "
@@ -80,6 +82,14 @@ class Settings(NamedTuple):
             raise ConfigurationError(
                 f"missed_heartbeats is {self.missed_heartbeats}; expected at least 2, since one late beat is no death."
             )
+
+
+def require_text(what: str, name: str) -> None:
+    """Raises ConfigurationError unless `name` is text that can be sent."""
+    try:
+        checked(name, what)
+    except ArgumentsError as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def require_duration(name: str, value: timedelta, least: timedelta) -> None:

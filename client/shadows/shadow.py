@@ -14,7 +14,7 @@ from .adding import Adder
 from .connection import Argument, Link, Server
 from .errors import ExecutionCancelled, ResultNotKept
 from .execution import Disposition, Execution, ExecutionProgress, TaskCall
-from .identifiers import fresh_key
+from .identifiers import checked, fresh_key
 from .keys import Keys
 from .quarantine import Quarantine, QuarantinedEntry
 from .records import Records
@@ -194,10 +194,11 @@ class Shadow:
         """Ends the execution with this key: a scheduled or queued one never runs, a running one is cancelled.
         The key is free afterwards. Returns False, without an error, when there was nothing to cancel."""
         names = self.keys
+        record = names.record(checked(key, "key"))
         # A call of its own number: resending after a lost reply can't hit a successor of the same key.
         lane = names.reply(fresh_key(), "cancel")
         arguments: list[Argument] = [names.prefix, 1, key, self.settings.ttl_ms, "cancelled"]
-        return bool(await self.queries.repeat(CANCEL, [names.record(key), names.schedule, lane], arguments))
+        return bool(await self.queries.repeat(CANCEL, [record, names.schedule, lane], arguments))
 
     async def strike(
         self, function: TaskFunction | str | None = None, parameter: str | None = None,

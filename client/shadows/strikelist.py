@@ -11,6 +11,7 @@ from .connection import Link
 from .errors import ArgumentsError, ShadowsError
 from .execution import arguments_by_name
 from .forked import forget_in_copies, leave_to_parent
+from .identifiers import checked
 from .keys import Keys
 from .scripts import STRIKE
 
@@ -144,6 +145,9 @@ def checked_strike(function: str | None, parameter: str | None, how: str, value:
         raise ArgumentsError(
             "A strike needs a function, a parameter, or both; it got neither, which would strike every task."
         )
+    for name, what in ((function, "function name"), (parameter, "parameter")):
+        if name is not None:
+            checked(name, what)
     if how == "between" and not (isinstance(value, tuple | list) and len(value) == 2):
         raise ArgumentsError(f"A strike with 'between' needs two bounds, got {value!r}; write value=(low, high).")
     return Strike(function, parameter, how if parameter else "==", value if parameter else None)

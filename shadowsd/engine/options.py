@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 from shadows.errors import ConfigurationError
-from shadows.settings import require_duration
+from shadows.settings import require_duration, require_text
 
 
 def check(
+    name: str | None,
     concurrency: int,
     redelivery_timeout: timedelta,
     reconnection_delay: timedelta,
@@ -14,6 +15,8 @@ def check(
     scheduling_resolution: timedelta,
 ) -> None:
     """Raises ConfigurationError, naming the option."""
+    if name is not None:
+        require_text("worker's name", name)
     if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 1:
         raise ConfigurationError(
             f"concurrency is {concurrency!r}; expected a whole number from 1, how many tasks may run at a time."

@@ -81,7 +81,7 @@ class Worker:
         schedule_automatic_tasks: whether this worker starts `Perpetual(automatic=True)` tasks.
         hosting: set by the daemon, whose child this process is.
         """
-        check(concurrency, redelivery_timeout, reconnection_delay, minimum_check_interval, scheduling_resolution)
+        check(name, concurrency, redelivery_timeout, reconnection_delay, minimum_check_interval, scheduling_resolution)
         self.shadows = shadows
         self.name = name or f"{socket.gethostname()}-{os.getpid()}"
         self.concurrency = concurrency

@@ -65,7 +65,11 @@ def test_any_text_is_a_key(key: str) -> None:
 
 @pytest.mark.parametrize(
     ("key", "message"),
-    [(5, "The key 5 is a int; expected a str"), (b"x", "is a bytes"), ("\ud800", r"is no text: surrogates not")],
+    [
+        (5, "The key 5 is a int; expected a str"),
+        (b"x", r"is a bytes; expected a str\. Decode it"),
+        ("\ud800", r"is no text: surrogates not"),
+    ],
 )
 def test_what_can_not_be_sent_is_refused(key: Any, message: str) -> None:
     """Here, and not when it has joined a batch of others."""

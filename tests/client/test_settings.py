@@ -56,6 +56,8 @@ def test_an_empty_secret_in_the_environment_is_none(monkeypatch: pytest.MonkeyPa
     ("given", "message"),
     [
         ({"name": ""}, "can't be named ''"),
+        ({"name": "\ud800"}, r"The shadow's name '\\ud800' is no text: surrogates"),
+        ({"name": b"orders"}, "The shadow's name b'orders' is a bytes; expected a str"),
         ({"name": "a}b"}, "without braces"),
         ({"name": "a{b"}, "without braces"),
         ({"heartbeat_interval": timedelta(milliseconds=9)}, "heartbeat_interval is .*at least 0.01 s"),

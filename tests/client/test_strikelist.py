@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shadows import Shadow, StrikeList
+from shadows.errors import ArgumentsError
 from shadows.strikelist import Strike, checked_strike
 
 
@@ -85,6 +86,21 @@ async def test_the_same_strike_twice_is_one(shadows: Shadow) -> None:
     assert len(shadows.strikelist.strikes) == 1
     await shadows.restore(bill, "customer", "==", 1)
     assert shadows.strikelist.strikes == []
+
+
+@pytest.mark.parametrize(
+    ("function", "parameter", "message"),
+    [
+        ("\udcff", None, r"The function name '\\udcff' is no text"),
+        (b"bill", None, "The function name b'bill' is a bytes"),
+        (None, "\udcff", r"The parameter '\\udcff' is no text"),
+        ("bill", 5, "The parameter 5 is a int"),
+    ],
+)
+def test_a_strike_on_what_is_no_text_is_refused(function: Any, parameter: Any, message: str) -> None:
+    """Half a surrogate pair was an encoder's error that named neither; bytes were taken, and struck nothing."""
+    with pytest.raises(ArgumentsError, match=message):
+        checked_strike(function, parameter, "==", 1)
 
 
 def test_a_strike_reads_as_a_sentence() -> None:

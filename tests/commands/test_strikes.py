@@ -64,3 +64,20 @@ def test_cancel_says_whether_there_was_something(shadow: Shadow) -> None:
     shadow.add(send_mail, key="k")(1)
     assert output_of("cancel", "k") == f"Cancelled 'k' in {shadow.name}.\n"
     assert output_of("cancel", "k").startswith("Nothing to cancel: ")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["cancel", "\udcff"],
+        ["tasks", "trace", "a message", "--key", "\udcff"],
+        ["strike", "\udcff"],
+        ["restore", "send_mail", "\udcff", "==", "1"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_an_argument_that_is_no_text_fails_in_one_sentence_that_shows_it(shadow: Shadow, command: list[str]) -> None:
+    """A terminal with another encoding passes such bytes on; some commands ended in an encoder's traceback."""
+    result = run(*command)
+    assert result.exit_code == 1
+    assert r"'\udcff' is no text: surrogates not allowed. Expected what UTF-8 can encode" in result.stderr

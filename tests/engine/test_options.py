@@ -12,6 +12,7 @@ from shadows.errors import ConfigurationError
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"name": "\udcff"}, r"The worker's name '\\udcff' is no text"),
         ({"concurrency": 0}, "concurrency is 0; expected a whole number from 1"),
         ({"concurrency": 2.5}, "concurrency is 2.5"),
         ({"concurrency": True}, "concurrency is True"),

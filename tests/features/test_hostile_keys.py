@@ -1,12 +1,16 @@
-"""Any string is a key, and no key touches another: not one that looks like ours, nor one that looks like yours."""
+"""Any text is a key, and no key touches another: not one that looks like ours, nor one that looks like yours."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from shadows import ExecutionCancelled, Shadow
+from shadows import Disposition, ExecutionCancelled, Shadow
+from shadows.errors import ArgumentsError
+from shadows.sync import Shadow as SyncShadow
+from tests.proxy import Proxy
 
 from .workers import finish
 
@@ -76,3 +80,51 @@ async def test_no_key_touches_another(shadows: Shadow, keys: list[str]) -> None:
                 await executions[key].get_result()
         else:
             assert await executions[key].get_result() == (key + "!" if kind == "replace" else key)
+
+
+REFUSED = [
+    ("\ud800", r"The key '\\ud800' is no text: .* Expected what UTF-8 can encode"),
+    ("name\udcff", r"The key 'name\\udcff' is no text"),
+    (b"key", r"The key b'key' is a bytes; expected a str\. Decode it"),
+    (5, "The key 5 is a int; expected a str"),
+]
+
+
+@pytest.mark.parametrize(("key", "message"), REFUSED)
+async def test_what_is_no_text_is_refused_by_every_call_and_nothing_is_sent(
+    shadows: Shadow, proxy: Proxy, key: Any, message: str
+) -> None:
+    """A file name that was read with surrogateescape was refused by `add`, and was a UnicodeEncodeError of the
+    connection for `cancel` and `get_execution`, which closed it under those who waited for it."""
+    async with Shadow(name=shadows.name, url=proxy.url) as through:
+        await through.add(echo, key="fine")("fine")
+        proxy.reset_counts()
+        for call in (
+            through.add(echo, key=key)("x"),
+            through.replace(echo, None, key)("x"),
+            through.cancel(key),
+            through.get_execution(key),
+        ):
+            with pytest.raises(ArgumentsError, match=message):
+                await call
+        assert proxy.commands.total() == 0
+        for many in (through.add_many, through.replace_many):
+            bad, good = await many([through.call(echo, key=key)("x"), through.call(echo, key="good")("x")])
+            assert (bad.disposition, type(bad.schedule_exception)) == (Disposition.FAILED, ArgumentsError)
+            assert good.schedule_exception is None
+            with pytest.raises(ArgumentsError, match=message):
+                await bad.sync()
+
+
+@pytest.mark.parametrize(("key", "message"), REFUSED)
+def test_threads_and_scripts_get_the_same_error(shadows_url: str, key: Any, message: str) -> None:
+    """They share the loop of one client: what is wrong with one call must stay its own."""
+    with SyncShadow(url=shadows_url) as shadows:
+        for call in (
+            lambda: shadows.add(echo, key=key)("x"),
+            lambda: shadows.replace(echo, None, key)("x"),
+            lambda: shadows.cancel(key),
+            lambda: shadows.get_execution(key),
+        ):
+            with pytest.raises(ArgumentsError, match=message):
+                call()
