@@ -51,6 +51,24 @@ async def test_a_running_worker_that_learns_the_function_runs_what_waits(brief: 
         assert await execution.get_result(timeout=10) == "a"
 
 
+async def test_what_a_newer_release_wrote_waits_and_garbage_does_not(brief: Shadow) -> None:
+    """Both have a first byte that no format of this release has. The garbage waited, too, for a day."""
+    brief.register(deployed_later)
+    payloads = {"newer": b"\2\xc1shd and what only that release knows", "garbage": b'{"name": "x"}'}
+    executions = {key: await brief.add(deployed_later, key=key)() for key in payloads}
+    async with brief.redis() as redis:
+        await redis.delete(brief.keys.stream)
+        for key, payload in payloads.items():
+            entry: dict[str | bytes, str | bytes] = {"k": key, "f": "deployed_later", "p": payload}
+            await redis.xadd(brief.keys.stream, dict(entry), id=f"{executions[key].fence}-0")
+    await finish(brief)
+    assert [entry.key for entry in await brief.quarantine()] == ["garbage"]
+    assert (await brief.snapshot()).unknown_count == 1
+    await executions["newer"].sync()
+    assert executions["newer"].state is ExecutionState.QUEUED
+    assert ran == []
+
+
 async def test_a_parked_task_can_be_cancelled(brief: Shadow) -> None:
     """It is an execution like any other."""
     execution = await brief.add("deployed_later", key="parked")()

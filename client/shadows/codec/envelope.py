@@ -4,6 +4,9 @@ Layout: byte 0 the format version, byte 1 the flags, 32 bytes HMAC-SHA256 if the
 body. The signature covers the header, the shadow, the key, the function and the kind as well, each with its
 length before it, so that a signed payload can't be moved to another key or function, nor a result be passed
 off as a call.
+
+That is format 1. Every later one must begin with its version and then NEWER_MARK, whatever follows those: then a
+release that can't read it still tells it from garbage. The one waits for a newer reader, the other for nobody.
 """
 
 import hmac
@@ -12,6 +15,8 @@ from typing import Literal
 from shadows.errors import NewerFormat, PayloadError
 
 FORMAT = 1
+# Neither msgpack nor UTF-8 ever uses its first byte, and as flags of format 1 that means nothing. [decisions/016]
+NEWER_MARK = b"\xc1shd"
 PICKLED = 1
 SIGNED = 2
 SIGNATURE_BYTES = 32
@@ -59,13 +64,13 @@ class Envelope:
         return body, bool(flags & PICKLED)
 
     def _check_header(self, payload: bytes, function_name: str) -> int:
-        if len(payload) < 2 or payload[0] == 0:
+        if payload[:1] > bytes((FORMAT,)) and payload.startswith(NEWER_MARK, 1):
+            raise NewerFormat(payload[0], FORMAT)
+        if len(payload) < 2 or payload[0] != FORMAT:
             raise PayloadError(
                 f"A payload for {function_name}() starts with {payload[:2]!r}, which is no shadows payload. "
                 f"Something else wrote it: use a shadow name of its own for each application."
             )
-        if payload[0] > FORMAT:
-            raise NewerFormat(payload[0], FORMAT)
         flags = payload[1]
         if flags & ~(PICKLED | SIGNED):
             raise PayloadError(f"A payload for {function_name}() has the unknown flags {flags:#x}: it is damaged.")
