@@ -38,13 +38,17 @@ class Quarantine:
             for id, fields in await self._link.ask("XREVRANGE", self._keys.quarantine, "+", "-", "COUNT", limit)
         ]
 
-    async def retry(self, id: str) -> int:
-        """Gives an entry back to the workers; returns its new number. The entry stays when its key is busy."""
+    async def entry(self, id: str) -> QuarantinedEntry:
+        """One entry, and nothing else is read. ShadowsError when there is none of that id."""
         require_id(id)
         found = await self._link.ask("XRANGE", self._keys.quarantine, id, id)
         if not found:
             raise unknown(id)
-        key = parse(id, pairs(found[0][1])).key
+        return parse(id, pairs(found[0][1]))
+
+    async def retry(self, id: str) -> int:
+        """Gives an entry back to the workers; returns its new number. The entry stays when its key is busy."""
+        key = (await self.entry(id)).key
         names = self._keys
         reply = await self._link.run(
             REQUEUE,

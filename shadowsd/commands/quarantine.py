@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import click
 
 from shadows import Shadow
-from shadows.errors import PayloadError, ShadowsError
-from shadows.quarantine import QuarantinedEntry
+from shadows.errors import PayloadError
+from shadows.quarantine import Quarantine, QuarantinedEntry
 
 from .options import json_option, on_shadow
 from .tables import away, counted, printable, record, show, show_json
@@ -42,7 +42,7 @@ async def list_all(shadow: Shadow, limit: int, as_json: bool) -> None:
 @on_shadow
 async def show_one(shadow: Shadow, id: str, as_json: bool) -> None:
     """Show one entry, with its arguments if they can be read."""
-    entry = await find(shadow, id)
+    entry = await Quarantine(shadow.queries, shadow.keys).entry(id)
     arguments = arguments_of(shadow, entry)
     if as_json:
         show_json({**record(entry), "arguments": arguments})
@@ -76,14 +76,6 @@ async def drop(shadow: Shadow, id: str) -> None:
     """Delete an entry for good."""
     await shadow.quarantine_drop(id)
     click.echo(f"The entry {id} is deleted.")
-
-
-async def find(shadow: Shadow, id: str) -> QuarantinedEntry:
-    """The entry of that id."""
-    for entry in await shadow.quarantine(MOST):
-        if entry.id == id:
-            return entry
-    raise ShadowsError(f"There is no entry {id!r} in the quarantine. See the ids with `shadows quarantine ls`.")
 
 
 def arguments_of(shadow: Shadow, entry: QuarantinedEntry) -> str:

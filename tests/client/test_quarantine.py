@@ -7,7 +7,7 @@ import pytest
 
 from shadows import ExecutionState, Shadow
 from shadows.errors import ShadowsError
-from shadows.quarantine import parse
+from shadows.quarantine import Quarantine, parse
 from tests.features.workers import finish
 
 
@@ -33,6 +33,14 @@ async def test_entries_are_listed_newest_first_and_bounded(shadows: Shadow) -> N
     first = entries[0]
     assert (first.key, first.function_name, first.cause) == ("key 4", "job", "the cause")
     assert first.since.timestamp() * 1000 == pytest.approx(int(ids[4].partition("-")[0]))
+
+
+async def test_one_entry_is_read_by_its_id(shadows: Shadow) -> None:
+    """Whichever it is, and only that."""
+    ids = [await set_aside(shadows, f"key {n}") for n in range(3)]
+    quarantine = Quarantine(shadows.queries, shadows.keys)
+    assert await quarantine.entry(ids[0]) == (await shadows.quarantine())[2]
+    assert (await quarantine.entry(ids[1])).key == "key 1"
 
 
 def test_an_entry_that_lacks_everything_is_listed_all_the_same() -> None:
@@ -95,6 +103,6 @@ async def test_of_two_who_retry_at_once_one_gives_it_back(shadows: Shadow) -> No
 @pytest.mark.parametrize("id", ["1-1", "nonsense"])
 async def test_a_wrong_id_is_an_error(shadows: Shadow, id: str) -> None:
     """Also one that is no id at all."""
-    for act in (shadows.quarantine_retry, shadows.quarantine_drop):
+    for act in (shadows.quarantine_retry, shadows.quarantine_drop, Quarantine(shadows.queries, shadows.keys).entry):
         with pytest.raises(ShadowsError, match=f"no entry '{id}' in the quarantine"):
             await act(id)

@@ -8,6 +8,7 @@ import pytest
 from shadows import ExecutionState, Shadow, Worker
 from shadows.sync import Shadow as SyncShadow
 from tests.commands.commands import output_of, run
+from tests.proxy import Proxy
 
 
 def run_worker(shadow: SyncShadow) -> None:
@@ -57,6 +58,14 @@ def test_entries_are_listed_and_shown_with_their_cause(shadow: SyncShadow, entry
     assert "Function:  trace" in shown
     assert "Arguments: unreadable: " in shown
     assert json.loads(output_of("quarantine", "show", entry, "--json"))["payload"] == "AQDB"
+
+
+@pytest.mark.parametrize("command", ["show", "retry", "drop"])
+def test_what_is_done_to_one_entry_reads_no_other(shadow: SyncShadow, entry: str, proxy: Proxy, command: str) -> None:
+    """`show` read the newest ten thousand with all their payloads, gigabytes perhaps, to pick one of them."""
+    assert entry in output_of("quarantine", command, entry, "--url", proxy.url)
+    assert proxy.commands["XREVRANGE"] == 0
+    assert proxy.commands["XRANGE"] <= 1
 
 
 def test_arguments_that_can_be_read_are_shown(shadow: SyncShadow) -> None:
