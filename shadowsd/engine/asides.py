@@ -120,8 +120,7 @@ class Asides:
                 cause,
             )
             self._events.emit(EntryQuarantined(key, function, cause))
-        if pushed_out:
-            logger.error("The quarantine is full; its %d oldest entries were deleted.", pushed_out)
+        tell_pushed_out(pushed_out)
 
     async def _insist(self, script: Script, keys: list[str], arguments: list[str | int]) -> list[int]:
         """Runs a script until it comes through; sent twice, it finds the entry gone and does nothing."""
@@ -133,3 +132,9 @@ class Asides:
             else:
                 self._outage.worked("setting aside")
                 return reply if isinstance(reply, list) else [reply]
+
+
+def tell_pushed_out(count: int) -> None:
+    """Says that the quarantine's limits deleted its oldest entries, whichever script applied them."""
+    if count:
+        logger.error("The quarantine holds 10 000 entries, for 30 days; its %d oldest were deleted.", count)

@@ -13,6 +13,7 @@ from shadows.keys import Keys
 from shadows.scripts import PROMOTE
 from shadows.subscriptions import Subscriptions
 
+from .asides import tell_pushed_out
 from .outage import Outage
 
 logger = getLogger("shadows.worker")
@@ -64,9 +65,10 @@ class Scheduler:
     async def _promote(self) -> float:
         """Moves all that is due; returns the seconds until the next is."""
         while True:
-            _, lost, wait_us = await self._link.run(PROMOTE, self._keys, self._arguments)
+            _, lost, wait_us, pushed_out = await self._link.run(PROMOTE, self._keys, self._arguments)
             if lost:
                 logger.error("%d scheduled executions had lost their records and are in the quarantine.", lost)
+            tell_pushed_out(pushed_out)
             if wait_us != 0:
                 return LONGEST_SLEEP_SECONDS if wait_us < 0 else max(wait_us / 1e6, SHORTEST_SLEEP_SECONDS)
 

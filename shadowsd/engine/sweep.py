@@ -18,6 +18,7 @@ from shadows.keys import Keys
 from shadows.records import worker_of
 from shadows.scripts import DEAD, TAKEOVER
 
+from .asides import tell_pushed_out
 from .events import Events, Reclaimed
 from .ghosts import cut_off
 from .membership import Membership
@@ -95,12 +96,13 @@ class Sweeper:
         names = [*keys.streams, keys.leases, keys.workers, keys.functions, keys.generation, keys.quarantine]
         taken, quarantined, first, left = 0, 0, 1, 1
         while left:
-            count, condemned, left = await self._link.run(
+            count, condemned, left, pushed_out = await self._link.run(
                 TAKEOVER, names, [keys.prefix, consumer, first, MAX_DEATHS, self._ttl_ms]
             )
             if count < 0:
                 return
             first = 0
+            tell_pushed_out(pushed_out)
             taken += count
             quarantined += condemned
         if taken:

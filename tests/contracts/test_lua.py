@@ -87,6 +87,19 @@ def test_a_script_neither_scans_all_keys_nor_loops_without_a_limit(path: Path) -
     assert not re.search(r"\bwhile\s+true\b|\brepeat\b", source)
 
 
+def test_every_script_that_adds_to_the_quarantine_applies_the_same_limits() -> None:
+    """A script can't include another, so each has them; two of the three had none."""
+    adding = [source for path in FILES if "'XADD', quarantine" in (source := path.read_text())]
+    limits = [
+        re.findall(r"^local MOST, OLDEST_MS.* = (10000, 30 \* 24 \* 3600 \* 1000)", each, re.MULTILINE)
+        for each in adding
+    ]
+    trims = [re.findall(r"'XTRIM', quarantine, '(MAXLEN|MINID)'", each) for each in adding]
+    assert len(adding) == 3
+    assert all(limits), limits
+    assert trims == [["MAXLEN", "MINID"]] * 3
+
+
 @pytest.mark.parametrize("version", programs(), ids=str)
 def test_every_script_compiles_on_every_server(version: ServerVersion) -> None:
     with RedisServer(program=programs()[version]) as server:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
+from time import time
 from typing import Any
 
 from shadows import Shadow
@@ -55,3 +56,12 @@ async def make_group(redis: Any, shadows: Shadow) -> None:
     """The group, unless a worker made it."""
     if not await redis.exists(shadows.keys.stream) or not await redis.xinfo_groups(shadows.keys.stream):
         await redis.xgroup_create(shadows.keys.stream, GROUP, "0", mkstream=True)
+
+
+async def fill_quarantine(shadows: Shadow, count: int = 10_000, age_ms: int = 60_000) -> None:
+    """Entries of the quarantine, one a millisecond, which began so long ago; as many as it holds."""
+    oldest = int(time() * 1000) - age_ms
+    async with shadows.redis() as redis, redis.pipeline(transaction=False) as pipe:
+        for n in range(count):
+            pipe.xadd(shadows.keys.quarantine, {"k": str(n)}, id=f"{oldest + n}-0")
+        await pipe.execute()

@@ -15,7 +15,7 @@ from tests.features.workers import finish, working
 from tests.proxy import Proxy
 from tests.waiting import wait_until
 
-from .parts import CONSUMER, Recorded, delivered, link_of, outage_of
+from .parts import CONSUMER, Recorded, delivered, fill_quarantine, link_of, outage_of
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -172,16 +172,13 @@ async def test_a_full_quarantine_loses_its_oldest_entries_and_says_so(
     shadows: Shadow, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Ten thousand are kept; a server must not fill up with what nobody looks at."""
-    async with shadows.redis() as redis, redis.pipeline(transaction=False) as pipe:
-        for n in range(10_000):
-            pipe.xadd(shadows.keys.quarantine, {"k": str(n)}, id=f"{int(time() * 1000) - 20_000 + n}-0")
-        await pipe.execute()
+    await fill_quarantine(shadows)
     await shadows.add("job", key="newest")()
     (entry,) = await delivered(shadows)
     await asides_of(shadows).quarantine(entry, "because")
     assert (await shadows.snapshot()).quarantined_count == 10_000
     assert (await shadows.quarantine(1))[0].key == "newest"
-    assert "The quarantine is full; its 1 oldest entries were deleted" in caplog.text
+    assert "The quarantine holds 10 000 entries, for 30 days; its 1 oldest were deleted" in caplog.text
 
 
 async def test_an_entry_that_is_not_ours_any_more_is_not_quarantined(shadows: Shadow) -> None:

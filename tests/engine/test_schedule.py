@@ -16,7 +16,7 @@ from tests.features.workers import finish
 from tests.proxy import Proxy
 from tests.waiting import wait_until
 
-from .parts import Recorded, link_of, outage_of
+from .parts import Recorded, fill_quarantine, link_of, outage_of
 
 
 async def job(n: int = 0) -> int:
@@ -143,3 +143,20 @@ async def test_a_record_that_lacks_something_is_quarantined_and_the_others_move(
         execution = await shadows.get_execution(key)
         assert execution is not None
         assert await execution.get_result() == int(key)
+
+
+@pytest.mark.parametrize(("held", "age_days", "kept"), [(10_000, 1, 10_000), (5, 31, 1)])
+async def test_what_lost_its_record_pushes_the_oldest_out_of_the_quarantine(
+    shadows: Shadow, caplog: pytest.LogCaptureFixture, held: int, age_days: int, kept: int
+) -> None:
+    """The limits held only for what a worker itself set aside: a server whose records were lost over and over
+    filled up with a quarantine without end."""
+    await fill_quarantine(shadows, held, age_days * 24 * 3600 * 1000)
+    await shadows.add(job, when=timedelta(milliseconds=1), key="lost")()
+    async with shadows.redis() as redis:
+        await redis.delete(shadows.keys.record("lost"))
+    async with scheduling(shadows):
+        await wait_until(lambda: "were deleted" in caplog.text, "it says what it pushed out")
+    assert (await shadows.snapshot()).quarantined_count == kept
+    assert (await shadows.quarantine(1))[0].key == "lost"
+    assert f"its {held + 1 - kept} oldest were deleted" in caplog.text

@@ -16,7 +16,7 @@ from tests.features.workers import finish
 from tests.proxy import Proxy
 from tests.waiting import wait_until
 
-from .parts import CONSUMER, Recorded, delivered, link_of, make_group
+from .parts import CONSUMER, Recorded, delivered, fill_quarantine, link_of, make_group
 
 LEASE = 10.0
 
@@ -216,6 +216,21 @@ async def test_a_task_whose_worker_died_three_times_with_it_alone_is_quarantined
     assert watch.recorded.events[-1] == Reclaimed("victim#1", 1, 1)
     assert not any(isinstance(event, EntryQuarantined) for event in watch.recorded.events)
     assert (await shadows.add(job, key="killer")()).disposition == "scheduled"
+
+
+@pytest.mark.parametrize(("held", "age_days", "kept"), [(10_000, 1, 10_000), (5, 31, 1)])
+async def test_a_killer_pushes_the_oldest_out_of_the_quarantine(
+    shadows: Shadow, watch: Watch, caplog: pytest.LogCaptureFixture, held: int, age_days: int, kept: int
+) -> None:
+    """The limits held only for what a worker itself set aside, and not for what killed it."""
+    await fill_quarantine(shadows, held, age_days * 24 * 3600 * 1000)
+    await shadows.add(job, key="killer")()
+    await delivered(shadows)
+    await watch.sweeper.take_over([CONSUMER])
+    await die(shadows, watch, 2)
+    assert (await shadows.snapshot()).quarantined_count == kept
+    assert (await shadows.quarantine(1))[0].key == "killer"
+    assert f"its {held + 1 - kept} oldest were deleted" in caplog.text
 
 
 async def test_bystanders_of_a_death_are_not_blamed(shadows: Shadow, watch: Watch) -> None:

@@ -1,9 +1,11 @@
 -- scheduled -> queued, quarantined
 -- Moves the executions that are due into the ready stream, at most 200 and about 1 MiB a call.
--- Returns how many moved, how many were quarantined, and microseconds until the next is due (-1: none).
+-- Returns how many moved, how many were quarantined, microseconds until the next is due (-1: none), and how many
+-- old entries of the quarantine its limits pushed out.
 local stream, schedule, counter, quarantine = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local prefix, ttl = ARGV[1], tonumber(ARGV[2])
 local LIMIT, BYTES = 200, 1048576
+local MOST, OLDEST_MS = 10000, 30 * 24 * 3600 * 1000
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -45,9 +47,14 @@ for i = 1, #due, 2 do
   promote(due[i], due[i + 1])
 end
 if moved > 0 then redis.call('SET', counter, string.format('%.0f', generation)) end
+local out = 0
+if lost > 0 then
+  out = redis.call('XTRIM', quarantine, 'MAXLEN', MOST)
+  out = out + redis.call('XTRIM', quarantine, 'MINID', string.format('%.0f', now - OLDEST_MS))
+end
 local first = redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')
 local wait = -1
 if first[2] then
   wait = math.max(0, math.ceil(tonumber(first[2]) * 1000 - (time[1] * 1000000 + time[2])))
 end
-return { moved, lost, wait }
+return { moved, lost, wait, out }

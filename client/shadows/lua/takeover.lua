@@ -1,18 +1,20 @@
 -- running -> queued, quarantined
 -- Takes what a dead consumer held, at most 100 and about 1 MiB a call, and hands it to the living; remembers the deaths.
--- Returns {taken, quarantined, left}; {-1, 0, 0} when the consumer lives.
+-- Returns {taken, quarantined, left, how many old entries of the quarantine its limits pushed out}; {-1, 0, 0, 0} when
+-- the consumer lives.
 local streams = { KEYS[1], KEYS[2], KEYS[3] }
 local leases, workers, functions = KEYS[4], KEYS[5], KEYS[6]
 local counter, quarantine = KEYS[7], KEYS[8]
 local prefix, consumer, is_first = ARGV[1], ARGV[2], ARGV[3] == '1'
 local max_deaths, ttl = tonumber(ARGV[4]), tonumber(ARGV[5])
+local MOST, OLDEST_MS = 10000, 30 * 24 * 3600 * 1000
 local LIMIT, BYTES, SUSPECT_DEATHS, SUSPECT_LOSSES, MAX_LOSSES = 100, 1048576, 2, 3, 10
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local expiry = redis.call('ZSCORE', leases, consumer)
 -- Renewed since the caller looked: it lives, whatever the caller believed.
-if tonumber(expiry or 0) > now then return { -1, 0, 0 } end
+if tonumber(expiry or 0) > now then return { -1, 0, 0, 0 } end
 -- 0 is a lease that can't be renewed and stays visible: whoever began may die before all is taken.
 local resumed = expiry == '0'
 redis.call('ZREM', leases, consumer) -- first, since a server that is out of memory takes it, and then the rest
@@ -104,6 +106,11 @@ for place = 1, 3 do
     end
   end
 end
+local out = 0
+if condemned > 0 then
+  out = redis.call('XTRIM', quarantine, 'MAXLEN', MOST)
+  out = out + redis.call('XTRIM', quarantine, 'MINID', string.format('%.0f', now - OLDEST_MS))
+end
 local left = #pending(1, 1) + #pending(2, 1) + #pending(3, 1)
 if left == 0 then
   redis.call('ZREM', leases, consumer)
@@ -112,4 +119,4 @@ if left == 0 then
   redis.call('HDEL', functions, consumer)
 end
 if taken > condemned then redis.call('PUBLISH', prefix .. 'signal', 'work') end
-return { taken, condemned, left }
+return { taken, condemned, left, out }
