@@ -29,6 +29,7 @@ class Keys:
         self.leases = prefix + "leases"
         self.workers = prefix + "workers"
         self.functions = prefix + "functions"
+        self.nodes = prefix + "nodes"
         self.unknown = prefix + "unknown"
         self.quarantine = prefix + "quarantine"
         self.signal = prefix + "signal"

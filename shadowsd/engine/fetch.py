@@ -21,6 +21,7 @@ from .asides import Asides
 from .attempt import Attempts
 from .entries import Entry, number_of, read_entries
 from .ghosts import cut_off
+from .group import make_group
 from .hosting import Suspects
 from .membership import Membership
 from .outage import Outage
@@ -213,12 +214,9 @@ class Reader:
                     await self._slots.change()
 
     async def _restore_group(self) -> None:
-        """After a flush: the group is created anew, at the beginning, so that nothing is skipped."""
+        """After a flush the group is gone with everything else."""
         try:
-            await self._control.call("XGROUP", "CREATE", self._keys.stream, GROUP, "0", "MKSTREAM")
-        except ResponseError as error:
-            if "BUSYGROUP" not in str(error):
-                raise
+            await make_group(self._control.call, self._keys)
         except (ConnectionFailed, ServerRefused) as error:
             await self._outage.failed("reading", error)
         else:

@@ -101,6 +101,11 @@ class Pulse:
         if self._thread_loop is not None and self._hurry is not None and not self._stopping:
             self._thread_loop.call_soon_threadsafe(self._hurry.set)
 
+    def reconnect(self) -> None:
+        """Has the next beat open a new connection."""
+        if self._thread_loop is not None and not self._stopping:
+            asyncio.run_coroutine_threadsafe(self._link.close(), self._thread_loop)
+
     async def stop(self) -> None:
         """Ends the thread."""
         self._stopping = True

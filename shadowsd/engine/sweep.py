@@ -9,23 +9,19 @@ import asyncio
 from logging import getLogger
 from time import monotonic
 
-import msgspec
 from redis.exceptions import ResponseError
 
 from shadows.connection import Link
 from shadows.errors import ConnectionFailed, ServerRefused
 from shadows.keys import Keys
 from shadows.records import worker_of
-from shadows.scripts import DEAD, TAKEOVER
+from shadows.scripts import DEAD
 
-from .asides import tell_pushed_out
 from .events import Events, Reclaimed
-from .ghosts import cut_off
 from .membership import Membership
+from .takeover import Judgement, take_over
 
 logger = getLogger("shadows.worker")
-
-MAX_DEATHS = 3
 
 
 class Sweeper:
@@ -89,30 +85,15 @@ class Sweeper:
                 self._taking.discard(consumer)
 
     async def _take_over(self, consumer: str) -> None:
-        keys = self._keys
-        reader = reader_of(await self._link.call("HGET", keys.workers, consumer))
-        if reader:
-            await cut_off(self._link, reader, consumer.rpartition("#")[2])
-        names = [*keys.streams, keys.leases, keys.workers, keys.functions, keys.generation, keys.quarantine]
-        taken, quarantined, first, left = 0, 0, 1, 1
-        while left:
-            count, condemned, left, pushed_out = await self._link.run(
-                TAKEOVER, names, [keys.prefix, consumer, first, MAX_DEATHS, self._ttl_ms]
-            )
-            if count < 0:
-                return
-            first = 0
-            tell_pushed_out(pushed_out)
-            taken += count
-            quarantined += condemned
-        if taken:
+        taken = await take_over(self._link, self._keys, consumer, self._ttl_ms, Judgement())
+        if taken is not None and taken.taken:
             logger.warning(
                 "Worker %s is gone; its %d tasks run again, but for %d that were quarantined.",
                 worker_of(consumer),
-                taken,
-                quarantined,
+                taken.taken,
+                taken.quarantined,
             )
-            self._events.emit(Reclaimed(consumer, taken, quarantined))
+            self._events.emit(Reclaimed(consumer, taken.taken, taken.quarantined))
 
     async def sweep(self) -> None:
         """Looks at every consumer of every stream, also at those whose lease was lost without a trace: these
@@ -131,13 +112,3 @@ class Sweeper:
                     await self.sweep()
                 except (ConnectionFailed, ServerRefused, ResponseError) as error:
                     logger.debug("The sweep failed and comes again: %s", error)
-
-
-def reader_of(row: bytes | None) -> int:
-    """The number of the connection that a worker reads by, as its last beat told; 0 when it can't be known."""
-    try:
-        said = msgspec.msgpack.decode(row or b"\x80")
-    except msgspec.DecodeError:
-        return 0
-    reader = said.get("reader", 0) if isinstance(said, dict) else 0
-    return reader if isinstance(reader, int) else 0

@@ -16,12 +16,9 @@ from logging import DEBUG, WARNING, getLogger
 from types import TracebackType
 from typing import Any, Self
 
-from redis.exceptions import ResponseError
-
 from shadows import Shadow
 from shadows.connection import Link
 from shadows.errors import ShadowsError
-from shadows.keys import GROUP
 from shadows.subscriptions import Subscriptions
 
 from .asides import Asides
@@ -31,6 +28,7 @@ from .beats import Beats
 from .events import Events
 from .fetch import Reader
 from .finish import Finish
+from .group import make_group
 from .hosting import Hosting, Suspects
 from .limits import Limits
 from .membership import Membership
@@ -101,7 +99,7 @@ class Worker:
         self._build()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._close_links)
-            await self._ensure_group()
+            await make_group(self._control.ask, self.shadows.keys)
             await self.shadows.strikelist.load()
             self.shared = await stack.enter_async_context(SharedScope(self.shadows, self))
             stack.callback(self._threads.close)
@@ -265,13 +263,6 @@ class Worker:
         for running in tuple(self.slots.running.values()):
             self._attempts.hand_back(running)
 
-    async def _ensure_group(self) -> None:
-        try:
-            await self._control.ask("XGROUP", "CREATE", self.shadows.keys.stream, GROUP, "0", "MKSTREAM")
-        except ResponseError as error:
-            if "BUSYGROUP" not in str(error):
-                raise
-
     def _seed_again(self) -> None:
         """After a flush the automatic tasks are gone with everything else."""
         if self.schedule_automatic_tasks:
@@ -283,6 +274,11 @@ class Worker:
         self._reading.role = f"reader:{self.membership.incarnation}"
         self.membership.spawn(self._reading.close())
         self.reader.verify()
+
+    def reconnect(self) -> None:
+        """Opens every connection anew, as after a network that swallows what is sent."""
+        self.membership.spawn(self._close_links())
+        self._pulse.reconnect()
 
     async def _close_links(self) -> None:
         await self._signal_link.close()

@@ -13,8 +13,10 @@ from enum import IntEnum
 from time import monotonic
 from typing import NamedTuple, Self
 
-# Loop stamp, thread stamp, lag of the loop (seconds); done, fenced (numbers); private memory (bytes); running, phase.
-HEAD = struct.Struct("<dddQQQII")
+# Written by the child's loop: stamp and lag (seconds), done, fenced, running (numbers), phase.
+LOOP = struct.Struct("<ddQQII")
+# Written by a thread of its own: stamp (seconds), private memory (bytes).
+THREAD_AT, THREAD = 48, struct.Struct("<dQ")
 CONSUMER_AT, CONSUMER_SIZE = 64, 320
 ROWS_AT = 512
 # Started (monotonic seconds), function and key (cut to what fits, for people to read), generation.
@@ -37,13 +39,13 @@ class Head(NamedTuple):
     """What a child says of itself; times in seconds of the monotonic clock, which all processes share."""
 
     loop_stamp: float
-    thread_stamp: float
     lag: float
     done: int
     fenced: int
-    memory: int
     running: int
     phase: Phase
+    thread_stamp: float
+    memory: int
 
 
 class InFlight(NamedTuple):
@@ -72,22 +74,24 @@ class Page:
         os.ftruncate(fd, size_of(rows))
         page = cls(fd, rows)
         now = monotonic()
-        page.write(Head(now, now, 0.0, 0, 0, 0, 0, Phase.BOOTING))
+        page.stamp_loop(now, 0.0, 0, 0, 0, Phase.BOOTING)
+        page.stamp_thread(now, 0)
         return page
 
-    def write(self, head: Head) -> None:
-        """Writes everything but the tasks and the name."""
-        HEAD.pack_into(self._map, 0, *head)
+    def stamp_loop(self, now: float, lag: float, done: int, fenced: int, running: int, phase: Phase) -> None:
+        """Shows that the loop turns, and what it knows."""
+        LOOP.pack_into(self._map, 0, now, lag, done, fenced, running, phase)
 
-    def stamp_thread(self) -> None:
+    def stamp_thread(self, now: float, memory: int) -> None:
         """Shows that a thread gets its turn, whatever the loop does."""
-        struct.pack_into("<d", self._map, 8, monotonic())
+        THREAD.pack_into(self._map, THREAD_AT, now, memory)
 
     @property
     def head(self) -> Head:
         """What the child last said."""
-        head = Head._make(HEAD.unpack_from(self._map, 0))
-        return head._replace(phase=Phase(head.phase))
+        stamp, lag, done, fenced, running, phase = LOOP.unpack_from(self._map, 0)
+        thread_stamp, memory = THREAD.unpack_from(self._map, THREAD_AT)
+        return Head(stamp, lag, done, fenced, running, Phase(phase), thread_stamp, memory)
 
     @property
     def consumer(self) -> str:

@@ -11,7 +11,8 @@ import pytest
 from shadows import ExecutionState, QuarantinedTask, Shadow
 from shadowsd.engine.events import EntryQuarantined, Reclaimed
 from shadowsd.engine.membership import Membership
-from shadowsd.engine.sweep import Sweeper, reader_of
+from shadowsd.engine.sweep import Sweeper
+from shadowsd.engine.takeover import read_row, reader_of
 from tests.features.workers import finish
 from tests.proxy import Proxy
 from tests.waiting import wait_until
@@ -210,7 +211,7 @@ async def test_a_task_whose_worker_died_three_times_with_it_alone_is_quarantined
     assert (await shadows.snapshot()).ready_count == 1
     await die(shadows, watch, 2)
     (entry,) = await shadows.quarantine()
-    assert (entry.key, entry.cause.partition(",")[0]) == ("killer", "3 deaths of the worker that ran it alone")
+    assert (entry.key, entry.cause.partition(",")[0]) == ("killer", "3 deaths of the process that ran it")
     with pytest.raises(QuarantinedTask, match=entry.id):
         await execution.get_result()
     assert watch.recorded.events[-1] == Reclaimed("victim#1", 1, 1)
@@ -278,7 +279,7 @@ async def test_the_reader_of_a_dead_worker_is_cut_off_by_number_and_name(shadows
 )
 def test_a_beat_that_does_not_tell_its_reader_has_none(row: bytes | None, reader: int) -> None:
     """Whoever wrote it."""
-    assert reader_of(row) == reader
+    assert reader_of(read_row(row)) == reader
 
 
 async def test_two_sweepers_at_once_take_each_entry_once(shadows: Shadow) -> None:

@@ -1,20 +1,23 @@
 -- running -> queued, quarantined
 -- Takes what a dead consumer held, at most 100 and about 1 MiB a call, and hands it to the living; remembers the deaths.
--- Returns {taken, quarantined, left, how many old entries of the quarantine its limits pushed out}; {-1, 0, 0, 0} when
--- the consumer lives.
+-- `manner` tells what is known: `worker`, `child` (its lease ended; a lonely task of a plain worker has died with it),
+-- `again` (a further call), or from its master, who saw it end: `death` (with the generations that ran) and `end`.
+-- Returns {taken, quarantined, left, how many old entries of the quarantine its limits pushed out, new suspects};
+-- {-1, 0, 0, 0, 0} when the consumer lives.
 local streams = { KEYS[1], KEYS[2], KEYS[3] }
 local leases, workers, functions = KEYS[4], KEYS[5], KEYS[6]
 local counter, quarantine = KEYS[7], KEYS[8]
-local prefix, consumer, is_first = ARGV[1], ARGV[2], ARGV[3] == '1'
-local max_deaths, ttl = tonumber(ARGV[4]), tonumber(ARGV[5])
+local prefix, consumer, manner = ARGV[1], ARGV[2], ARGV[3]
+local max_deaths, ttl, cause, in_flight = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], ' ' .. ARGV[7] .. ' '
 local MOST, OLDEST_MS = 10000, 30 * 24 * 3600 * 1000
 local LIMIT, BYTES, SUSPECT_DEATHS, SUSPECT_LOSSES, MAX_LOSSES = 100, 1048576, 2, 3, 10
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local expiry = redis.call('ZSCORE', leases, consumer)
+local seen_to_end = manner == 'death' or manner == 'end'
 -- Renewed since the caller looked: it lives, whatever the caller believed.
-if tonumber(expiry or 0) > now then return { -1, 0, 0, 0 } end
+if tonumber(expiry or 0) > now and not seen_to_end then return { -1, 0, 0, 0, 0 } end
 -- 0 is a lease that can't be renewed and stays visible: whoever began may die before all is taken.
 local resumed = expiry == '0'
 redis.call('ZREM', leases, consumer) -- first, since a server that is out of memory takes it, and then the rest
@@ -28,7 +31,7 @@ end
 local held = { pending(1, LIMIT), pending(2, LIMIT), pending(3, LIMIT) }
 local total = #held[1] + #held[2] + #held[3]
 -- Alone is the one case in which a plain worker's loss has one culprit.
-local alone = is_first and not resumed and total == 1
+local alone = manner == 'worker' and not resumed and total == 1
 
 local function next_generation()
   local last = math.max(tonumber(redis.call('GET', counter) or 0), time[1] * 1000000 + time[2])
@@ -43,20 +46,22 @@ local function remove(place, id)
 end
 
 local function condemn(place, id, fields, record, key, submission, deaths, losses)
-  local cause = deaths .. ' deaths of the worker that ran it alone, ' .. losses .. ' losses of a worker beside others'
-  local kept = redis.call('XADD', quarantine, '*', 'v', 'running', 'c', cause, unpack(fields))
+  local why = deaths .. ' deaths of the process that ran it, ' .. losses .. ' losses of one beside others' .. cause
+  local kept = redis.call('XADD', quarantine, '*', 'v', 'running', 'c', why, unpack(fields))
   remove(place, id)
-  redis.call('HSET', record, 's', 'quarantined', 'r', kept .. ' ' .. cause,
+  redis.call('HSET', record, 's', 'quarantined', 'r', kept .. ' ' .. why,
     'o', table.concat({ 'quarantined', submission, 0, -1, now, consumer }, ' '))
   redis.call('PEXPIRE', record, math.max(ttl, 60000))
   redis.call('PUBLISH', prefix .. 'state:' .. key, submission .. ' q')
 end
 
+local suspected = 0
 local function suspect(place, id, fields, record)
   if place == 3 then
     redis.call('XCLAIM', streams[3], 'workers', 'reclaimed', 0, id, 'JUSTID')
     return
   end
+  suspected = suspected + 1
   local placed = next_generation()
   redis.pcall('XGROUP', 'CREATE', streams[3], 'workers', '0', 'MKSTREAM')
   redis.call('HSET', record, 'g', placed, 'at', 'suspects')
@@ -81,7 +86,13 @@ local function take(place, id)
     return redis.call('XCLAIM', streams[place], 'workers', 'reclaimed', 0, id, 'JUSTID')
   end
   local deaths, losses = tonumber(seen[2] or 0), tonumber(seen[3] or 0)
-  if alone then deaths = deaths + 1 else losses = losses + 1 end
+  if manner == 'death' then
+    if string.find(in_flight, ' ' .. seen[1] .. ' ', 1, true) then deaths = deaths + 1 end
+  elseif alone then
+    deaths = deaths + 1
+  elseif manner ~= 'end' then
+    losses = losses + 1
+  end
   redis.call('HSET', record, 'd', deaths, 'l', losses)
   local submission = seen[4] or seen[1]
   redis.call('HSET', record, 'n', submission)
@@ -119,4 +130,4 @@ if left == 0 then
   redis.call('HDEL', functions, consumer)
 end
 if taken > condemned then redis.call('PUBLISH', prefix .. 'signal', 'work') end
-return { taken, condemned, left, out }
+return { taken, condemned, left, out, suspected }

@@ -1,0 +1,183 @@
+"""The hands of the master: what is done to processes, and what follows from what they did."""
+
+import asyncio
+import logging
+import random
+import signal
+
+from shadows import __version__
+
+from .blame import line_of
+from .child import Child
+from .endings import judge
+from .fleet import Ended
+from .generation import Plan, Stage
+from .hangs import Kind
+from .node import Node
+from .oom import kills
+from .seen import silence_of
+from .world import Ask, Dump, KillZygote, Spawn, StartZygote
+
+logger = logging.getLogger("shadowsd")
+
+LIBRARIES = ("/asyncio/", "/uvloop/", "/shadowsd/", "/shadows/", "/threading.py", "/uncalled_for/", "<frozen")
+BURIAL_SECONDS = 2.0
+LOOK_SECONDS = 0.005
+ZYGOTE_PAUSES = (0.0, 1.0, 60.0)
+
+
+class Acting:
+    """Acts for one node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._zygote_failures = 0
+
+    def act(self, action: Spawn | Ask | Dump | StartZygote | KillZygote) -> None:
+        """Carries one out."""
+        match action:
+            case Spawn():
+                self._spawn(action)
+            case Ask(number, what, why):
+                child = self._node.fleet.children[number]
+                child.hung = child.hung or silence_of(child, self._node.clock).kind is not Kind.NONE
+                self._node.fleet.ask(number, what, why)
+            case Dump(number):
+                self._dump(self._node.fleet.children[number])
+            case StartZygote(number):
+                self.start_zygote(number)
+            case KillZygote(number, how, why):
+                self._node.fleet.generations[number].kill(how, why)
+
+    def _spawn(self, wanted: Spawn) -> None:
+        node = self._node
+        if not node.fleet.spawn(wanted, node.settings):
+            self._not_made(wanted.slot, wanted.generation)
+        elif wanted.suspect:
+            node.leases.told.suspects = max(0, node.leases.told.suspects - 1)
+
+    def take_in(self) -> None:
+        """What processes said, and which ended, since the last pass."""
+        node = self._node
+        for child in node.fleet.hear():
+            node.fleet.bury(child)
+            self._not_made(child.slot, child.generation)
+        for ended in node.fleet.reap():
+            self._ended(ended)
+        for generation in node.fleet.generations.values():
+            if generation.version and generation.version != __version__:
+                generation.stage = Stage.FAILED
+                generation.failure = (
+                    f"shadow-task was changed from {__version__} to {generation.version} under this master, which can "
+                    "only run its own release. Restart it."
+                )
+        self._restart_failed_target()
+
+    def _not_made(self, slot: int, generation: int) -> None:
+        node = self._node
+        node.history.died(slot, node.clock.now(), 0.0)
+        under_way = node.reloading.under_way
+        if under_way is not None and under_way.generation == generation:
+            node.reloading.fail(f"no process for slot {slot} could be had")
+
+    def _ended(self, ended: Ended) -> None:
+        node, child = self._node, ended.child
+        now = node.clock.now()
+        child.read_stacks()
+        counted = kills()
+        oom, node.oom_kills = counted > node.oom_kills, counted
+        served = now - child.ready_at if child.ready_at is not None else 0.0
+        verdict = judge(child, ended.exit, oom, node.settings.max_deaths, served)
+        if verdict.loss is not None:
+            node.reclaims.put(verdict.loss)
+        node.fleet.bury(child)
+        node.history.note(child.slot, verdict.ending)
+        if not verdict.death:
+            logger.info("The worker in slot %d has ended.", child.slot)
+            return
+        wait = 0.0 if child.suspect else node.history.died(child.slot, now, served)
+        what = "suspect worker" if child.suspect else "worker"
+        filled = "" if child.suspect else f" The slot is filled again {f'in {wait:.1f} s' if wait else 'at once'}."
+        logger.error(
+            "The %s in slot %d (pid %s, generation %d) is gone: %s. %d tasks were in flight.%s", what, child.slot,
+            child.pid, child.generation, verdict.cause, len(verdict.ending.in_flight), filled,
+        )  # fmt: skip
+        if child.refused and not node.served:
+            node.quit(78, child.refused)
+        under_way = node.reloading.under_way
+        if under_way is not None and child.generation == under_way.generation and not child.suspect:
+            node.reloading.fail(f"its worker in slot {child.slot} is gone: {verdict.cause}")
+
+    def begin_generation(self) -> int:
+        """Starts the next generation; its number."""
+        node = self._node
+        number = max(node.fleet.generations, default=0) + 1
+        settings = node.settings
+        node.fleet.begin(
+            Plan(
+                number, node.shadow.name, settings.tasks, settings.app_dir, settings.spawn, settings.logging_level,
+                settings.logging_format,
+            )
+        )  # fmt: skip
+        self.start_zygote(number)
+        return number
+
+    def start_zygote(self, number: int) -> None:
+        """Starts a generation's zygote, and again later, when none can be had."""
+        node = self._node
+        now = node.clock.now()
+        started = node.fleet.start_zygote(number)
+        node.fleet.generations[number].since = now
+        index = min(self._zygote_failures, len(ZYGOTE_PAUSES) - 1)
+        self._zygote_failures += 1
+        pause = ZYGOTE_PAUSES[index] * random.uniform(0.5, 1) if index or not started else 0.0
+        node.zygotes_not_before[number] = now + pause
+
+    def _restart_failed_target(self) -> None:
+        """The code that serves can't be imported any more: its workers go on, and it is tried again."""
+        node = self._node
+        generation = node.fleet.generations.get(node.target)
+        if generation is None or not node.served:
+            return
+        if generation.stage is Stage.READY and generation.pidfd is not None:
+            self._zygote_failures = 0
+        if generation.stage is Stage.FAILED and generation.pidfd is None:
+            logger.error(
+                "The tasks can't be imported any more, so no worker can be replaced until they can: %s",
+                generation.failure,
+            )
+            generation.stage = Stage.IMPORTING
+
+    def _dump(self, child: Child) -> None:
+        child.dumped = True
+        silence = silence_of(child, self._node.clock)
+        logger.warning(
+            "The worker in slot %d has been silent for %.0f s: %s. It is ended after %g s. Its stacks follow.",
+            child.slot, silence.seconds, silence.kind.value, self._node.settings.limits.hang,
+        )  # fmt: skip
+        child.signal(signal.SIGUSR1)
+        asyncio.get_running_loop().call_later(0.2, self._name_line, child)
+
+    def _name_line(self, child: Child) -> None:
+        line = line_of(child.last_stack, LIBRARIES)
+        if line:
+            logger.warning("The worker in slot %d is at %s.", child.slot, line)
+
+    def dump_all(self) -> None:
+        """The stacks of every child, to the log."""
+        for child in self._node.fleet.children.values():
+            child.signal(signal.SIGUSR1)
+
+    async def kill_all(self) -> None:
+        """Whoever is left is killed, and zygotes end when their channel does; nobody else would collect them."""
+        fleet, deadline = self._node.fleet, self._node.clock.now() + BURIAL_SECONDS
+        for child in fleet.children.values():
+            child.signal(signal.SIGKILL)
+        for number in tuple(fleet.generations):
+            fleet.retire(number)
+        while fleet.children or any(generation.pidfd for generation in fleet.generations.values()):
+            for ended in fleet.reap():
+                self._ended(ended)
+            if self._node.clock.now() > deadline:
+                return
+            await asyncio.sleep(LOOK_SECONDS)

@@ -1,0 +1,102 @@
+"""The control socket: JSON lines, each a command, answered by JSON lines; for this user alone.
+
+A lock beside the socket tells a living master from a socket that a killed one left.
+"""
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from shadows.errors import ConfigurationError
+
+logger = logging.getLogger("shadowsd")
+
+LONGEST_LINE = 64 * 1024
+# The kernel's limit for the path of a socket.
+LONGEST_PATH = 107
+
+type Answer = dict[str, Any]
+type Handler = Callable[[dict[str, Any]], Awaitable[Answer]]
+
+
+class Control:
+    """Serves one path. `handlers` are the commands by name."""
+
+    def __init__(self, path: Path, handlers: dict[str, Handler]) -> None:
+        self._path = path
+        self._handlers = handlers
+        self._lock: int | None = None
+        self._server: asyncio.Server | None = None
+
+    def claim(self) -> None:
+        """Takes the path, or raises ConfigurationError: somebody has it, or it can't be used."""
+        if len(os.fsencode(self._path)) > LONGEST_PATH:
+            raise ConfigurationError(
+                f"--control {self._path} is longer than the {LONGEST_PATH} bytes that a socket's path may have. Give a "
+                "shorter one."
+            )
+        lock = self._path.with_name(self._path.name + ".lock")
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if not os.access(self._path.parent, os.W_OK):
+                raise PermissionError(13, "Permission denied", str(self._path.parent))
+        except OSError as error:
+            raise ConfigurationError(
+                f"--control {self._path} can't be used: {error.strerror}: {error.filename}. Give a path in a directory "
+                "that this user may write, such as one under $XDG_RUNTIME_DIR."
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            self._lock = None
+            raise ConfigurationError(
+                f"Another shadowsd runs with the control path {self._path}. Stop it (`shadowsd stop --control "
+                f"{self._path}`), or give this one a --control of its own."
+            ) from None
+
+    async def open(self) -> None:
+        """Listens; a socket that a killed master left is removed."""
+        self._path.unlink(missing_ok=True)
+        mask = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=LONGEST_LINE)
+        finally:
+            os.umask(mask)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
+                await writer.drain()
+        except (ConnectionError, ValueError, asyncio.LimitOverrunError) as error:
+            logger.debug("A control connection ended: %s", error)
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes) -> Answer:
+        try:
+            command = json.loads(line)
+            name = command["command"]
+        except (ValueError, TypeError, KeyError):
+            return {"error": 'expected a line such as {"command": "status"}'}
+        handler = self._handlers.get(name)
+        if handler is None:
+            return {"error": f"there is no command {name!r}; there are {', '.join(sorted(self._handlers))}"}
+        return await handler(command)
+
+    def close(self) -> None:
+        """Leaves nothing behind."""
+        if self._server is not None:
+            self._server.close()
+        if self._lock is not None:
+            self._path.unlink(missing_ok=True)
+            self._path.with_name(self._path.name + ".lock").unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None

@@ -1,0 +1,65 @@
+"""What a child's end means: whether it was asked for, who is to blame, and what goes back to Redis."""
+
+import logging
+import time
+from dataclasses import dataclass
+
+from shadowsd.engine.takeover import Judgement
+
+from .blame import blamed
+from .child import Child, Exit
+from .history import Ending
+from .reclaim import Loss
+from .world import ABORT, DRAIN, KILL, STOP
+
+logger = logging.getLogger("shadowsd")
+
+KEPT_STACK_LINES = 60
+MISCONFIGURED = 78
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One end, judged. `loss` is what must be given back, if anything can be left; `death` is an end that nobody
+    asked for, or that a hang led to."""
+
+    death: bool
+    cause: str
+    ending: Ending
+    loss: Loss | None
+
+
+def judge(child: Child, how: Exit, oom: bool, max_deaths: int, served_seconds: float) -> Verdict:
+    """From what is left of the child: its page, its stacks, and what it was asked."""
+    stack = child.last_stack
+    in_flight = child.in_flight()
+    hung = child.asked == ABORT or (child.asked == KILL and child.hung)
+    done_suspect = child.suspect and not child.asked and how.code == 0
+    # Who crashes while it drains was asked to end, but not to end so.
+    obeyed = child.asked == KILL or (child.asked in (DRAIN, STOP) and how.code == 0)
+    death = not done_suspect and (hung or not obeyed)
+    cause = cause_of(child, how, oom, death)
+    ending = Ending(
+        time.time(), child.pid, child.generation, served_seconds, cause, child.why if child.asked else "",
+        child.page.head.done, tuple(f"{task.function}({task.key})" for task in in_flight),
+        "\n".join(stack.splitlines()[-KEPT_STACK_LINES:]),
+    )  # fmt: skip
+    generations = blamed(in_flight, stack, hung=hung) if death else ()
+    consumer = child.page.consumer
+    loss = None
+    # A child that left by itself has signed off, and whatever it could not settle waits for its lease of 0.
+    if consumer and not (how.code == 0 and not death):
+        judgement = Judgement("death" if death else "end", cause, generations, max_deaths)
+        loss = Loss(consumer, child.slot, judgement)
+    return Verdict(death, cause, ending, loss)
+
+
+def cause_of(child: Child, how: Exit, oom: bool, death: bool) -> str:
+    """In words; what led to a signal of ours says more than the signal."""
+    if child.refused:
+        return child.refused
+    if child.asked in (ABORT, KILL) and death:
+        return child.why
+    if oom and how.signal is not None:
+        return f"{how.cause} when memory ran out"
+    return how.cause

@@ -1,0 +1,35 @@
+"""The entry of a child that was executed instead of forked: it imports the tasks itself, and then serves.
+
+So it is where `--spawn exec` says so, or the zygote found a thread or an open connection that a fork would copy.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from shadows import Shadow
+from shadowsd.engine.loading import load_tasks, make_importable
+
+from .assignment import Assignment
+from .channel import Channel
+from .serve import ORPHANED, serve
+
+
+def main() -> NoReturn:
+    """Its arguments are the descriptors of page, channel and stacks; its orders come by the channel."""
+    descriptors = [int(argument) for argument in sys.argv[1:]]
+    received = Channel.of_descriptor(os.dup(descriptors[1]), blocking=True).receive()
+    if received is None:
+        os._exit(ORPHANED)
+    message, _ = received
+    plan = message.pop("plan")
+    directory = Path(plan["app_dir"])
+    os.chdir(directory)
+    make_importable(directory)
+    load_tasks(Shadow(plan["shadow"]), plan["tasks"], directory)
+    serve(Assignment.of(message, descriptors))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""What a child does: it undoes what it inherited, runs one worker, and shows its master that it lives.
+
+The master asks by the channel: `drain` (finish what runs, end), `stop` (hand back what runs, end), `reconnect`.
+Everything that it must know even when the child is stuck stands in the page.
+"""
+
+import asyncio
+import atexit
+import contextlib
+import faulthandler
+import logging
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from time import monotonic
+from typing import Any, NoReturn
+
+import uvloop
+from setproctitle import setproctitle
+
+from shadows import Shadow
+from shadows.errors import ConfigurationError
+from shadowsd.engine import Worker
+from shadowsd.engine.hosting import Hosting, Suspects
+from shadowsd.engine.opening import open_patiently
+from shadowsd.observe.logs import configure_logging
+
+from .assignment import Assignment
+from .channel import Channel
+from .page import Page, Phase
+from .prctl import die_with
+
+logger = logging.getLogger("shadowsd.child")
+
+# A child that is this late with its stamps is worth a look; the master's timers are far longer.
+STAMP_SECONDS = 0.25
+TITLE_SECONDS = 1.0
+# Reading it takes the kernel about a millisecond.
+MEMORY_SECONDS = 5.0
+DONE, FAILED, ORPHANED, MISCONFIGURED = 0, 1, 70, 78
+# What a person may send to a whole group of processes, or to the wrong one, is the master's to act on.
+IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTTIN, signal.SIGTTOU, signal.SIGTSTP)
+
+
+def serve(assignment: Assignment) -> NoReturn:
+    """The whole life of a child, in a fresh process; it never returns into the code that forked it."""
+    code = FAILED
+    try:
+        if not die_with(assignment.master):
+            os._exit(ORPHANED)
+        shed_inheritance(assignment)
+        code = run(assignment)
+    except BaseException:
+        logger.exception("The worker in slot %d ended by an error of its own.", assignment.slot)
+    finally:
+        # The interpreter's own end would run that of the zygote, too, and wait for threads that never end.
+        with contextlib.suppress(BaseException):
+            atexit._run_exitfuncs()  # noqa: SLF001 # nothing public runs them
+        with contextlib.suppress(Exception):
+            logging.shutdown()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def shed_inheritance(assignment: Assignment) -> None:
+    """Undoes what the child has of the process that it was copied from."""
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # A group of its own: a Ctrl-C at the terminal is for the master, which asks the children to drain.
+    os.setpgid(0, 0)
+    random.seed()
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed()
+    os.set_blocking(assignment.stacks, False)
+    faulthandler.enable(assignment.stacks)
+    faulthandler.register(signal.SIGUSR1, assignment.stacks)
+    configure_logging(assignment.logging_level, assignment.logging_format)
+
+
+def run(assignment: Assignment) -> int:
+    """Serves until it is asked to end; the exit code."""
+    page = Page(assignment.page, assignment.engine.concurrency)
+    channel = Channel.of_descriptor(assignment.channel, blocking=False)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(Service(assignment, page, channel).run())
+
+
+class Service:
+    """One child's worker, and its line to the master."""
+
+    def __init__(self, assignment: Assignment, page: Page, channel: Channel) -> None:
+        self._assignment = assignment
+        self._page = page
+        self._channel = channel
+        self._shadow = Shadow(**fields_of(assignment.client))
+        self._worker = Worker(
+            self._shadow,
+            f"{assignment.name}-{'s' if assignment.suspect else ''}{assignment.slot}",
+            schedule_automatic_tasks=not assignment.suspect,
+            hosting=Hosting(
+                page, assignment.node, assignment.slot, assignment.generation,
+                Suspects.ONLY if assignment.suspect else Suspects.NEVER, assignment.task_timeout,
+            ),
+            **fields_of(assignment.engine),
+        )  # fmt: skip
+        self._phase = Phase.BOOTING
+        self._lag = 0.0
+        self._serving: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._begun = False
+
+    async def run(self) -> int:
+        """Runs the worker to its end."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._channel.fileno(), self._hear)
+        loop.add_signal_handler(signal.SIGTERM, self._told_by_signal)
+        self._stamp(monotonic())
+        self._keep_title()
+        threading.Thread(target=self._stamp_thread, name="shadows stamps", daemon=True).start()
+        self._serving = asyncio.create_task(self._serve(), name="shadows worker")
+        await asyncio.wait([self._serving])
+        if self._serving.cancelled():
+            return DONE
+        try:
+            self._serving.result()
+        except ConfigurationError as error:
+            self._channel.send({"refused": str(error)})
+            return MISCONFIGURED
+        return DONE
+
+    async def _serve(self) -> None:
+        async with AsyncExitStack() as stack:
+            await open_patiently(stack, self._shadow, self._worker, self._wait_for_redis)
+            self._begun = True
+            self._enter(Phase.READY)
+            self._channel.send({"ready": True})
+            await self._worker.run_forever()
+
+    def _wait_for_redis(self) -> None:
+        self._enter(Phase.WAITING_FOR_REDIS)
+
+    def _enter(self, phase: Phase) -> None:
+        if self._phase is not Phase.DRAINING:
+            self._phase = phase
+        self._write()
+
+    def _hear(self) -> None:
+        for message in self._channel.messages():
+            if message is None:
+                os._exit(ORPHANED)  # the master is gone; its signal is on its way here, too
+            order: Callable[[], None] = getattr(self, f"_{message.get('order', 'ignore')}", self._ignore)
+            order()
+
+    def _ignore(self) -> None:
+        """What a newer master may say."""
+
+    def _told_by_signal(self) -> None:
+        # Somebody means this child alone. The master is told, or it would take the end for a crash.
+        self._channel.send({"leaving": "SIGTERM"})
+        self._drain()
+
+    def _drain(self) -> None:
+        self._enter(Phase.DRAINING)
+        self._title()
+        if self._begun:
+            self._worker.stop()
+        elif self._serving is not None:
+            self._serving.cancel()
+
+    def _stop(self) -> None:
+        self._drain()
+        if self._begun and self._ending is None:
+            self._ending = asyncio.create_task(self._worker.stop_at_once(), name="shadows stop")
+
+    def _reconnect(self) -> None:
+        self._worker.reconnect()
+
+    def _stamp(self, due: float) -> None:
+        now = monotonic()
+        self._lag = max(0.0, now - due)
+        self._write()
+        asyncio.get_running_loop().call_later(STAMP_SECONDS, self._stamp, now + STAMP_SECONDS)
+
+    def _write(self) -> None:
+        done, fenced, running = 0, 0, 0
+        if self._begun:
+            settler = self._worker.settler
+            done, fenced, running = settler.done, settler.fenced, len(self._worker.slots.running)
+        self._page.stamp_loop(monotonic(), self._lag, done, fenced, running, self._phase)
+
+    def _keep_title(self) -> None:
+        self._title()
+        asyncio.get_running_loop().call_later(TITLE_SECONDS, self._keep_title)
+
+    def _title(self) -> None:
+        assignment = self._assignment
+        kind = "suspect" if assignment.suspect else "worker"
+        busy = f", {len(self._worker.slots.running)} busy" if self._begun else ""
+        setproctitle(
+            f"shadowsd {kind} {assignment.slot} of {self._shadow.name}, generation {assignment.generation}: "
+            f"{self._phase.name.lower().replace('_', ' ')}{busy}"
+        )
+
+    def _stamp_thread(self) -> None:
+        memory, looked = 0, 0.0
+        while True:
+            now = monotonic()
+            if now - looked > MEMORY_SECONDS:
+                memory, looked = private_memory(), now
+            self._page.stamp_thread(now, memory)
+            time.sleep(STAMP_SECONDS)
+
+
+def fields_of(record: Any) -> dict[str, Any]:
+    """A dataclass as keyword arguments."""
+    return {name: getattr(record, name) for name in record.__slots__}
+
+
+def private_memory() -> int:
+    """Bytes that belong to this process alone."""
+    total = 0
+    with Path("/proc/self/smaps_rollup").open(encoding="ascii") as lines:
+        for line in lines:
+            if line.startswith("Private_"):
+                total += int(line.split()[1])
+    return total * 1024

@@ -1,0 +1,38 @@
+"""The master's signals. Each is a level and no count: it changes what is wanted, and wakes whoever acts on it."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import Self
+
+TERM, INT, QUIT = signal.SIGTERM, signal.SIGINT, signal.SIGQUIT
+HUP, TTIN, TTOU, USR1 = signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1
+CAUGHT = (TERM, INT, QUIT, HUP, TTIN, TTOU, USR1, signal.SIGCHLD)
+
+
+class Signals:
+    """Notes signals until somebody takes them. A context manager around the master's loop."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._came: dict[signal.Signals, int] = {}
+
+    def __enter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        for number in CAUGHT:
+            loop.add_signal_handler(number, self._note, number)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        for number in CAUGHT:
+            loop.remove_signal_handler(number)
+
+    def _note(self, number: signal.Signals) -> None:
+        self._came[number] = self._came.get(number, 0) + 1
+        self._wake()
+
+    def take(self) -> dict[signal.Signals, int]:
+        """Those that came since, with how often each was noticed."""
+        came, self._came = self._came, {}
+        return came

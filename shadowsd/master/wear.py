@@ -1,0 +1,53 @@
+"""Which children have had their time: too many tasks, too much memory, or cut off from Redis while others are not."""
+
+import logging
+
+from .child import Child
+from .node import Node
+
+logger = logging.getLogger("shadowsd")
+
+
+def wear(node: Node) -> None:
+    """Marks them; a worn child serves on until its replacement is ready."""
+    for child in node.fleet.children.values():
+        if child.ready_at is None or child.asked or child.worn or child.suspect:
+            continue
+        child.worn = worn(child, node.settings.max_memory) or cut_off(child, node)
+        if child.worn:
+            logger.info("The worker in slot %d is replaced: %s.", child.slot, child.worn)
+
+
+def worn(child: Child, max_memory: int | None) -> str:
+    """What it is worn by; empty when it is not. Memory counts from what it had when it was ready."""
+    head = child.page.head
+    if child.task_limit and head.done >= child.task_limit:
+        return f"it has done {head.done} tasks (--max-tasks)"
+    if not child.baseline_memory:
+        child.baseline_memory = head.memory
+    grown = head.memory - child.baseline_memory
+    if max_memory is not None and grown > max_memory:
+        return f"it took {grown >> 20} MB more than when it began (--max-memory {max_memory >> 20}M)"
+    return ""
+
+
+def cut_off(child: Child, node: Node) -> str:
+    """Whether its beats are missing while the master's own come through: first it is told to reconnect."""
+    leases, lease = node.leases, node.settings.client.lease.total_seconds()
+    now = node.clock.now()
+    consumer = child.page.consumer
+    if not leases.works or child.ready_at is None or now - child.ready_at < lease:
+        return ""
+    beat = leases.told.beats.get(consumer)
+    if beat is None or beat["age"] < lease * 1000:
+        child.reconnected_at = None
+    elif child.reconnected_at is None:
+        child.reconnected_at = now
+        logger.warning(
+            "The worker in slot %d has not been heard in Redis for %.0f s, while the master is: it is told to "
+            "reconnect.", child.slot, beat["age"] / 1000,
+        )  # fmt: skip
+        child.order("reconnect")
+    elif now - child.reconnected_at > lease:
+        return "it is cut off from Redis while the master is not"
+    return ""

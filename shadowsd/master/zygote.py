@@ -1,0 +1,119 @@
+"""The zygote: imports the tasks once, and is copied for each worker.
+
+1. The master executes it, and sends what to import.
+2. It imports, looks whether it may be forked, and answers.
+3. For each request it forks twice, so that the worker becomes a child of the master, and answers with its pid.
+
+It has one thread, no loop and no connection to Redis, and nothing else of ours ever forks. It is executed, and
+not forked, so that a reload imports the new code into a fresh interpreter, and so that a master which looked up
+a host name, and has threads since, passes none of their locks on.
+"""
+
+import faulthandler
+import gc
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+from setproctitle import setproctitle
+
+from shadows import Shadow, __version__
+from shadows.errors import ConfigurationError, ShadowsError
+from shadowsd.engine.loading import BrokenModule, load_tasks, make_importable
+from shadowsd.observe.logs import configure_logging
+
+from .assignment import Assignment
+from .channel import Channel
+from .prctl import die_with
+from .selfcheck import obstacles
+from .serve import serve
+
+ORPHANED = 70
+
+
+class Zygote:
+    """This process."""
+
+    def __init__(self, channel: Channel, plan: dict[str, Any]) -> None:
+        self._channel = channel
+        self._plan = plan
+
+    def run(self) -> NoReturn:
+        """Imports, tells what came of it, and forks on request, until the master is gone."""
+        setproctitle(f"shadowsd zygote, generation {self._plan['generation']} of {self._plan['shadow']}")
+        self._channel.send(self._prepare())
+        while True:
+            received = self._channel.receive()
+            if received is None:
+                os._exit(0)
+            self._fork(*received)
+
+    def _prepare(self) -> dict[str, Any]:
+        began = time.monotonic()
+        try:
+            directory = Path(self._plan["app_dir"])
+            os.chdir(directory)
+            make_importable(directory)
+            shadow = Shadow(self._plan["shadow"])
+            load_tasks(shadow, self._plan["tasks"], directory)
+        except BrokenModule as error:
+            return {"failed": str(error), "traceback": error.traceback}
+        except (ConfigurationError, ShadowsError, OSError) as error:
+            return {"failed": str(error), "traceback": ""}
+        found = obstacles()
+        gc.collect()
+        # What is there now is never looked at again by the collectors of the copies, so that its memory stays shared.
+        gc.freeze()
+        return {
+            "ready": time.monotonic() - began, "obstacles": found, "functions": shadow.registry.names(),
+            "title": self._plan["shadow"],
+        }  # fmt: skip
+
+    def _fork(self, request: dict[str, Any], descriptors: list[int]) -> None:
+        number = request["number"]
+        try:
+            between = os.fork()
+        except OSError as error:
+            self._channel.send({"number": number, "failed": f"fork: {error}"})
+        else:
+            if between == 0:
+                self._fork_again(request, descriptors)
+            os.waitpid(between, 0)
+        for fd in descriptors:
+            os.close(fd)
+
+    def _fork_again(self, request: dict[str, Any], descriptors: list[int]) -> NoReturn:
+        try:
+            child = os.fork()
+        except OSError as error:
+            self._channel.send({"number": request["number"], "failed": f"fork: {error}"})
+            os._exit(1)
+        if child:
+            self._channel.send({"number": request["number"], "pid": child})
+            os._exit(0)
+        self._channel.close()
+        serve(Assignment.of(request, descriptors))
+
+
+def main() -> NoReturn:
+    """The entry of the process: its one argument is the descriptor of its channel."""
+    channel = Channel.of_descriptor(int(sys.argv[1]), blocking=True)
+    # The first thing it says, in every release: a master of another one can tell that it is.
+    channel.send({"version": __version__})
+    received = channel.receive()
+    if received is None:
+        os._exit(ORPHANED)
+    plan = received[0]
+    if not die_with(plan["master"]):
+        os._exit(ORPHANED)
+    faulthandler.enable()
+    configure_logging(plan["logging_level"], plan["logging_format"])
+    logging.getLogger("shadowsd").debug("Importing %s.", ", ".join(plan["tasks"]) or "no tasks")
+    Zygote(channel, plan).run()
+
+
+if __name__ == "__main__":
+    main()
