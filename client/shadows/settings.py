@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from .errors import ArgumentsError, ConfigurationError
@@ -48,7 +49,7 @@ class Settings(NamedTuple):
     ) -> "Settings":
         """Arguments first, the environment where they are None. Raises ConfigurationError."""
         environment = os.environ
-        name = name if name is not None else environment.get("SHADOWS_NAME", "shadows")
+        name = shadow_name(name)
         secret = secret if secret is not None else environment.get("SHADOWS_SECRET") or None
         chosen = serializer or environment.get("SHADOWS_SERIALIZER") or "msgpack"
         if chosen not in SERIALIZERS:
@@ -58,7 +59,7 @@ class Settings(NamedTuple):
             )
         settings = cls(
             name,
-            url or environment.get("SHADOWS_URL") or DEFAULT_URL,
+            url or url_from_environment() or DEFAULT_URL,
             heartbeat_interval,
             missed_heartbeats,
             execution_ttl,
@@ -90,6 +91,35 @@ def require_text(what: str, name: str) -> None:
         checked(name, what)
     except ArgumentsError as error:
         raise ConfigurationError(str(error)) from None
+
+
+def shadow_name(name: str | None) -> str:
+    """The name of a shadow: as given, else SHADOWS_NAME, else "shadows"."""
+    return name if name is not None else os.environ.get("SHADOWS_NAME", "shadows")
+
+
+def url_from_environment() -> str | None:
+    """SHADOWS_URL, or what stands in the file that SHADOWS_URL_FILE names, or in the systemd credential
+    `shadows-url`: so a password need not be in an environment that others can read."""
+    environment = os.environ
+    if url := environment.get("SHADOWS_URL"):
+        return url
+    named = environment.get("SHADOWS_URL_FILE")
+    if not named and (directory := environment.get("CREDENTIALS_DIRECTORY")):
+        credential = f"{directory}/shadows-url"
+        named = credential if Path(credential).exists() else None
+    if not named:
+        return None
+    try:
+        url = Path(named).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"The file {named!r} with the Redis URL can't be read: {error}. Correct SHADOWS_URL_FILE, or the file's "
+            "permissions."
+        ) from error
+    if not url:
+        raise ConfigurationError(f"The file {named!r} is empty; expected a Redis URL such as redis://:password@host/0.")
+    return url
 
 
 def require_duration(name: str, value: timedelta, least: timedelta) -> None:

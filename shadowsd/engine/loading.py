@@ -65,8 +65,8 @@ def broken(path: str, error: BaseException) -> BrokenModule:
     shown = "".join(traceback.format_exception(type(error), error, theirs(error.__traceback__)))
     what = f"called sys.exit({error.code!r})" if isinstance(error, SystemExit) else f"raised {type(error).__name__}"
     return BrokenModule(
-        f"--tasks {path}: importing {path.partition(':')[0]} {what}; the traceback is above. Correct the module; no "
-        "worker was started.",
+        f"--tasks {path}: importing {path.partition(':')[0]} {what}; see its traceback. Correct the module; no worker "
+        "was started with it.",
         shown,
     )
 

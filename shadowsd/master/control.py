@@ -25,10 +25,12 @@ type Handler = Callable[[dict[str, Any]], Awaitable[Answer]]
 
 
 class Control:
-    """Serves one path. `handlers` are the commands by name."""
+    """Serves one path. `handlers` are the commands by name. A path that nobody chose, and that can't be used, is a
+    warning and no error unless it `insists`."""
 
-    def __init__(self, path: Path, handlers: dict[str, Handler]) -> None:
+    def __init__(self, path: Path, handlers: dict[str, Handler], insists: bool = True) -> None:
         self._path = path
+        self._insists = insists
         self._handlers = handlers
         self._lock: int | None = None
         self._server: asyncio.Server | None = None
@@ -47,10 +49,15 @@ class Control:
             if not os.access(self._path.parent, os.W_OK):
                 raise PermissionError(13, "Permission denied", str(self._path.parent))
         except OSError as error:
-            raise ConfigurationError(
+            words = (
                 f"--control {self._path} can't be used: {error.strerror}: {error.filename}. Give a path in a directory "
                 "that this user may write, such as one under $XDG_RUNTIME_DIR."
-            ) from error
+            )
+            if self._insists:
+                raise ConfigurationError(words) from error
+            logger.warning("`shadowsd status` and its kin can't reach this master: %s", words)
+            self.close()
+            return
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -63,6 +70,8 @@ class Control:
 
     async def open(self) -> None:
         """Listens; a socket that a killed master left is removed."""
+        if self._lock is None:
+            return
         self._path.unlink(missing_ok=True)
         mask = os.umask(0o177)
         try:

@@ -39,7 +39,7 @@ class Master:
         self.node = Node(settings, reread)
         self._acting = Acting(self.node)
         self._reloads = Reloads(self.node, self._acting)
-        self._control = Control(settings.control, Answering(self.node).commands())
+        self._control = Control(settings.control, Answering(self.node).commands(), settings.insists_on_control)
 
     async def run(self) -> int:
         """Serves until it is told to stop, or finds that it can't begin; the exit code."""

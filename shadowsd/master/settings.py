@@ -26,6 +26,7 @@ class Settings:
     name: str
     app_dir: str
     control: Path
+    insists_on_control: bool = True
     client: Client
     tasks: tuple[str, ...] = ()
     workers: int = 1

@@ -1,21 +1,25 @@
-"""Until the daemon is released, its command says so in one sentence."""
+"""The command line of the daemon: what it is called with, and what it says when nobody answers."""
 
-import pytest
+from pathlib import Path
+
 from click.testing import CliRunner
 
 from shadowsd.commands.shadowsd import main
 
 
-@pytest.mark.parametrize("arguments", [[], ["run", "--workers", "4"], ["status"]])
-def test_the_command_says_when_it_comes_and_what_to_use(arguments: list[str]) -> None:
-    """Somebody who read about it types it; a traceback or silence would look like a broken install."""
-    result = CliRunner().invoke(main, arguments)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.splitlines() == [
-        "shadowsd: the daemon arrives in the next release; use `shadows worker` to run tasks."
-    ]
-
-
 def test_the_command_knows_its_version() -> None:
     result = CliRunner().invoke(main, ["--version"])
     assert (result.exit_code, result.output) == (0, "shadowsd, version 0.2.0\n")
+
+
+def test_options_without_a_command_are_those_of_run() -> None:
+    """`shadowsd --workers 8` is what people type."""
+    result = CliRunner().invoke(main, ["--workers", "3", "--check-config"])
+    assert (result.exit_code, result.output) == (0, "These settings can be used: 3 workers of 'shadows'.\n")
+
+
+def test_where_no_master_answers_it_says_so_and_what_to_do(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["status", "--control", str(tmp_path / "none.sock")])
+    assert result.exit_code == 1
+    assert "No master answers at" in result.output
+    assert "shadowsd --tasks" in result.output
