@@ -5,24 +5,34 @@ from collections.abc import Sequence
 
 from .page import InFlight
 
-FRAME = re.compile(r'File "[^"]*", line \d+ in (\S+)')
+FRAME = re.compile(r'File "([^"]*)", line (\d+) in (\S+)')
+# Every child's loop runs below this function of ours (serve.py).
+LOOP_FRAME = ("serve.py", "serve")
 
 
 def blamed(in_flight: Sequence[InFlight], stack: str, *, hung: bool) -> tuple[str, ...]:
-    """At a death, everybody who was in flight. At a hang, the tasks whose functions stand in the child's stack:
-    the others only had the bad luck to share its loop; all, when the stack names none of them."""
+    """At a death, everybody who was in flight. At a hang, the tasks whose functions stand in the stack of the child's
+    loop: the others only had the bad luck to share it; all, when it names none of them."""
     everybody = tuple(task.generation for task in in_flight)
     if not hung:
         return everybody
-    named = set(FRAME.findall(stack))
+    named = {function for _, _, function in frames_of_loop(stack)}
     guilty = tuple(task.generation for task in in_flight if task.function.rpartition(".")[2] in named)
     return guilty or everybody
 
 
 def line_of(stack: str, skipped: Sequence[str]) -> str:
-    """The innermost line of a stack that is the user's: not of ours, nor of the interpreter's libraries."""
-    for match in re.finditer(r'File "([^"]*)", line (\d+) in (\S+)', stack):
-        file, number, function = match.groups()
+    """The innermost line of the loop's stack that is the user's: none of ours, nor of the interpreter's libraries."""
+    for file, number, function in frames_of_loop(stack):
         if not any(part in file for part in skipped):
             return f"{file}:{number} in {function}"
     return ""
+
+
+def frames_of_loop(stack: str) -> list[tuple[str, str, str]]:
+    """File, line and function of each frame of the thread that runs the loop, innermost first, from the last dump."""
+    for thread in reversed(stack.split("\n\n")):
+        frames: list[tuple[str, str, str]] = FRAME.findall(thread)
+        if any((file.rpartition("/")[2], function) == LOOP_FRAME for file, _, function in frames):
+            return frames
+    return []

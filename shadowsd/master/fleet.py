@@ -23,6 +23,7 @@ logger = logging.getLogger("shadowsd")
 RECYCLING_JITTER = 0.1
 SIGNALS = {ABORT: signal.SIGABRT, KILL: signal.SIGKILL}
 STACK_LINES = 200
+DUMP_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class Fleet:
             child.task_limit = max(1, round(settings.max_tasks * random.uniform(1 - RECYCLING_JITTER, 1)))
         self.children[child.number] = child
         self._loop.add_reader(child.channel.fileno(), self._wake)
-        self._loop.add_reader(child.stacks_fd, self._log_stacks, child)
+        self._loop.add_reader(child.stacks_fd, self._stacks_come, child)
         if child.pidfd is not None:
             self._loop.add_reader(child.pidfd, self._wake)
         return True
@@ -207,8 +208,14 @@ class Fleet:
             if number not in needed and generation.pidfd is None and not used:
                 del self.generations[number]
 
+    def _stacks_come(self, child: Child) -> None:
+        # A dump comes in many small pieces: they are taken together, a moment later.
+        self._loop.remove_reader(child.stacks_fd)
+        self._loop.call_later(DUMP_SECONDS, self._log_stacks, child)
+
     def _log_stacks(self, child: Child) -> None:
-        text = child.read_stacks()
-        if text:
-            lines = text.splitlines()
-            logger.warning("Stacks of the worker in slot %d:\n%s", child.slot, "\n".join(lines[:STACK_LINES]))
+        if child.number not in self.children:
+            return
+        self._loop.add_reader(child.stacks_fd, self._stacks_come, child)
+        lines = child.read_stacks().splitlines()
+        logger.warning("Stacks of the worker in slot %d:\n%s", child.slot, "\n".join(lines[:STACK_LINES]))
