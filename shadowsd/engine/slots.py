@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from enum import StrEnum
+from time import monotonic
 
 from .entries import Entry
 from .hosting import Ledger
@@ -28,6 +30,11 @@ class Running:
         self.task: asyncio.Task[None] | None = None
         self.stop: Stop | None = None
         self.handed_back = False
+
+    @property
+    def elapsed(self) -> timedelta:
+        """For how long it has run."""
+        return timedelta(seconds=monotonic() - self.started)
 
     @property
     def cancelled_from_outside(self) -> bool:

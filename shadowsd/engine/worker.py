@@ -43,6 +43,7 @@ from .signals import Signals
 from .slots import Slots, Stop
 from .sweep import Sweeper
 from .threads import Threads
+from .verdicts import Verdicts
 
 logger = getLogger("shadows.worker")
 
@@ -140,16 +141,15 @@ class Worker:
         unknown_ms = int(UNKNOWN_TIMEOUT.total_seconds() * 1000)
         asides = Asides(self._control, keys, outage, self.events, settings.ttl_ms, unknown_ms)
         self.settler = Settler(self._settling, keys, slots, outage, self.events, settings.ttl_ms, asides.quarantine)
-        self._attempts = attempts = Attempts(
-            shadow, self, slots, self.settler, asides, self.limits, self._threads, self.events
-        )
+        self._verdicts = Verdicts(shadow.codec, self, slots, self.settler, self.limits, self.events)
+        self._attempts = Attempts(shadow, self, slots, self._verdicts, asides, self.limits, self._threads)
         block_ms = min(LONGEST_BLOCK_MS, int(lease.total_seconds() * 500))
         self.reader = Reader(
             self._reading,
             self._control,
             keys,
             slots,
-            attempts,
+            self._attempts,
             asides,
             membership,
             outage,
@@ -261,7 +261,7 @@ class Worker:
     def hand_back_threads(self) -> None:
         """Gives back what plain functions still run: they can't be stopped, but their outcomes won't count."""
         for running in tuple(self.slots.running.values()):
-            self._attempts.hand_back(running)
+            self._verdicts.hand_back(running)
 
     def _seed_again(self) -> None:
         """After a flush the automatic tasks are gone with everything else."""

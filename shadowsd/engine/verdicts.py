@@ -1,0 +1,192 @@
+"""What becomes of a run: a verdict for the settler, with what its handlers want to follow.
+
+1. A run that was stopped from outside has no outcome of its own: it is handed back, or it is somebody else's already.
+2. Any other end is told to the handlers, and the first that wants a successor gets it.
+3. The slot is freed, the settler gets the verdict, and observers are told.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from datetime import timedelta
+from logging import getLogger
+from time import monotonic
+from typing import Any
+
+from shadows.codec.codec import Codec
+from shadows.dependencies.kinds import Outcome, Successor
+from shadows.dependencies.perpetual import Perpetual
+from shadows.execution import Execution
+from shadows.registry import Task
+from shadows.strikelist import Strike
+
+from .entries import Entry
+from .events import Events, TaskEnded
+from .inject import Resolved
+from .interrupts import from_signal
+from .limits import Limits
+from .settle import Next, Settler, Verdict
+from .slots import Running, Slots, Stop
+
+logger = getLogger("shadows.worker")
+
+OUTCOMES = {"c": "completed", "f": "failed", "x": "cancelled", "r": "retried", "b": "handed back"}
+
+
+class Verdicts:
+    """Ends the runs of one worker, each in one way."""
+
+    def __init__(
+        self, codec: Codec, worker: Any, slots: Slots, settler: Settler, limits: Limits, events: Events
+    ) -> None:
+        self._codec = codec
+        self._worker = worker
+        self._slots = slots
+        self._settler = settler
+        self._limits = limits
+        self._events = events
+
+    def struck(self, running: Running, task: Task, strike: Strike, perpetual: Perpetual | None) -> None:
+        """The run did not begin; the next one of a perpetual task may."""
+        entry = running.entry
+        logger.info("%s with key %r is struck (%s) and does not run.", entry.function, entry.key, strike)
+        successor = perpetual.successor(timedelta(0)) if perpetual is not None else None
+        self.cancelled(running, task, "struck", successor)
+
+    async def decide(
+        self, running: Running, task: Task, word: str, execution: Execution, resolved: Resolved, outcome: Outcome
+    ) -> None:
+        """The call is over: asks the handlers what follows, and ends the run."""
+        successor = None
+        try:
+            word, successor = await self._ask(running, word, execution, resolved, outcome)
+        except Exception as error:
+            logger.exception(
+                "A handler of %s with key %r failed; what should have followed the run does not.",
+                task.name,
+                running.entry.key,
+            )
+            outcome = Outcome(outcome.duration, exception=outcome.exception or error)
+        if outcome.exception is None:
+            self.completed(running, task, outcome.result, successor)
+        elif word == "r":
+            logger.info(
+                "%s with key %r failed at attempt %d and is retried: %r",
+                task.name, running.entry.key, running.entry.attempt, outcome.exception,
+            )  # fmt: skip
+            self._end(running, task, word, b"", successor)
+        else:
+            self.failed(running, task, outcome.exception, successor)
+
+    async def _ask(
+        self, running: Running, word: str, execution: Execution, resolved: Resolved, outcome: Outcome
+    ) -> tuple[str, Successor | None]:
+        """What the run comes to, and what follows it."""
+        if outcome.exception is not None and word == "f":
+            retry = await first(resolved.failure_handlers, "on_failure", execution, outcome)
+            if retry is not None:
+                return "r", retry
+        if self._limits.last(running.entry):
+            return word, None
+        return word, await first(resolved.completion_handlers, "on_complete", execution, outcome)
+
+    def completed(self, running: Running, task: Task, result: Any, successor: Successor | None = None) -> None:
+        """The function returned, which is a failure if its result can't be stored."""
+        body: bytes = b""
+        if result is not None:
+            try:
+                body = self._codec.encode_result(task.signature, task.name, running.entry.key, result)
+            except Exception as error:
+                self.failed(running, task, error, successor)
+                return
+        self._end(running, task, "c", body, successor)
+
+    def failed(self, running: Running, task: Task, error: BaseException, successor: Successor | None = None) -> None:
+        """The function raised, and nobody wants to try it again."""
+        if self.stopped(running, error):
+            return
+        entry = running.entry
+        if isinstance(error, asyncio.CancelledError):
+            self.cancelled(running, task, "the task cancelled itself", successor)
+            return
+        logger.error(
+            "%s with key %r failed at attempt %d.", task.name, entry.key, entry.attempt,
+            exc_info=(type(error), error, error.__traceback__),
+        )  # fmt: skip
+        self._end(running, task, "f", self._codec.encode_error(task.name, entry.key, error), successor)
+
+    def cancelled(self, running: Running, task: Task, reason: str, successor: Successor | None = None) -> None:
+        """It does not run, or not to its end, and that is its outcome."""
+        self._end(running, task, "x", reason, successor)
+
+    def broke(self, running: Running, task: Task, error: Exception) -> None:
+        """Something failed around the run, as a successor that can't be encoded."""
+        entry = running.entry
+        logger.error("%s with key %r could not be ended as it should.", task.name, entry.key, exc_info=error)
+        if entry.generation in self._slots.running:
+            self._finish(running, Verdict(entry, "f", self._codec.encode_error(task.name, entry.key, error), 0))
+
+    def stopped(self, running: Running, error: BaseException) -> bool:
+        """Whether the run was stopped from outside, and what that leaves to do is done."""
+        cancelled = isinstance(error, asyncio.CancelledError)
+        if isinstance(error, KeyboardInterrupt) and from_signal(error):
+            self._finish(running, Verdict(running.entry, "b", b"", 0))
+            raise error
+        if running.stop is None and cancelled and self._worker.reader.stopping and running.cancelled_from_outside:
+            # The loop itself is being closed, as at a second Ctrl-C: the task did not ask for it.
+            running.stop = Stop.SHUTDOWN
+        # What a task makes of being stopped is no outcome; a plain function was not stopped at all.
+        if running.stop is None or not (cancelled or (running.stop is Stop.SHUTDOWN and running.is_async)):
+            return False
+        if running.stop is Stop.SHUTDOWN and not running.handed_back:
+            self._finish(running, Verdict(running.entry, "b", b"", 0))
+        else:
+            # Its entry is gone, or somebody else's: there is nothing to write.
+            self._slots.finish(running, settles=False)
+        return True
+
+    def hand_back(self, running: Running) -> None:
+        """Gives up a plain function that still runs in its thread."""
+        running.handed_back = True
+        self._finish(running, Verdict(running.entry, "b", b"", 0))
+
+    def _end(
+        self, running: Running, task: Task, word: str, body: bytes | str, successor: Successor | None = None
+    ) -> None:
+        if running.stop is Stop.CANCELLED or running.handed_back:
+            # A plain function that ran on: the cancel wrote the outcome, or somebody else runs it now.
+            self._slots.finish(running, settles=False)
+            return
+        following = None
+        if successor is not None:
+            following = self._following(task, running.entry, successor)
+        milliseconds = round((monotonic() - running.started) * 1000)
+        self._finish(running, Verdict(running.entry, word, body, milliseconds, following))
+
+    def _finish(self, running: Running, verdict: Verdict) -> None:
+        self._slots.finish(running, settles=True)
+        self._settler.put(verdict)
+        if self._events.observers:
+            self._events.emit(TaskEnded(running.entry, OUTCOMES[verdict.word], running.elapsed))
+
+    def _following(self, task: Task, entry: Entry, successor: Successor) -> Next:
+        payload = entry.payload
+        if successor.args is not None or successor.kwargs is not None:
+            payload = self._codec.encode_call(
+                task.signature, task.name, entry.key, successor.args or (), successor.kwargs or {}
+            )
+        if successor.when is not None:
+            return Next(None, round(successor.when.timestamp() * 1000), payload)
+        return Next(round((successor.delay or timedelta(0)).total_seconds() * 1000), None, payload)
+
+
+async def first(handlers: list[Any], method: str, execution: Execution, outcome: Outcome) -> Successor | None:
+    """The first successor that one of the handlers wants."""
+    for handler in handlers:
+        decide: Callable[..., Any] = getattr(handler, method)
+        successor = decide(execution, outcome)
+        if inspect.isawaitable(successor):
+            successor = await successor
+        if successor is not None:
+            return successor  # type: ignore[no-any-return] # both kinds of handlers return a Successor
+    return None
