@@ -34,7 +34,7 @@ class Logged:
             if not self.length_only:
                 return shortened(repr(argument))
             length = len(argument)  # type: ignore[arg-type]  # what has no length is caught below
-        except Exception as error:
+        except BaseException as error:  # `sys.exit()` in a repr must not end a worker
             return f"<{type(argument).__name__}: {type(error).__name__}>"
         return f"{{len {length}}}" if isinstance(argument, dict | set | frozenset) else f"[len {length}]"
 

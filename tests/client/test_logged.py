@@ -1,5 +1,6 @@
 """Logs show the arguments that are marked for it, and never break over them."""
 
+from asyncio import CancelledError
 from typing import Any
 
 import pytest
@@ -42,6 +43,17 @@ def test_an_argument_whose_repr_raises_is_still_logged() -> None:
     """A log line must never fail the task that it is about."""
     assert Logged().format(Hostile()) == "<Hostile: RuntimeError>"
     assert Logged(length_only=True).format(Hostile()) == "<Hostile: RuntimeError>"
+
+
+@pytest.mark.parametrize("refusal", [SystemExit(3), KeyboardInterrupt(), CancelledError(), GeneratorExit()], ids=repr)
+def test_what_a_repr_raises_goes_no_further_whatever_it_is(refusal: BaseException) -> None:
+    """It used to be caught only when it was an Exception, and a worker would have ended with the rest."""
+
+    class Leaving:
+        def __repr__(self) -> str:
+            raise refusal
+
+    assert Logged().format(Leaving()) == f"<Leaving: {type(refusal).__name__}>"
 
 
 def test_a_long_argument_is_cut_and_stays_on_one_line() -> None:
