@@ -10,6 +10,7 @@ import asyncio
 import inspect
 from datetime import UTC, datetime
 from functools import partial
+from logging import INFO, getLogger
 from time import monotonic
 from typing import Any
 
@@ -23,6 +24,7 @@ from shadows.registry import Registry, Task
 from shadows.states import ExecutionState
 from shadows.strikelist import StrikeList
 
+from . import lines
 from .asides import Asides
 from .entries import Entry
 from .inject import Injection
@@ -30,6 +32,8 @@ from .limits import Limits
 from .slots import Running, Slots
 from .threads import Threads
 from .verdicts import Verdicts
+
+logger = getLogger("shadows.worker")
 
 
 class Attempts:
@@ -77,8 +81,12 @@ class Attempts:
                 # Whatever it is, it is this entry's fault, and ends this entry only.
                 await self._set_aside_payload(running, error)
                 return
-            if self._held_back(running, task, args, kwargs):
+            if (self._strikelist.strikes or self._limits.active) and self._held_back(running, task, args, kwargs):
                 return
+            # Asked once a run, and one look-up when the answer is no.
+            if logger.isEnabledFor(INFO):
+                running.logged = True
+                lines.started(entry, task, args, kwargs)
             injection = self._injection(task)
             if injection.needed or not task.is_async:
                 await self._run_whole(running, task, injection, args, kwargs)
@@ -94,10 +102,10 @@ class Attempts:
 
     def _held_back(self, running: Running, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether the entry must not run, and was ended instead."""
-        if self._strikelist.strikes and (struck := self._strikelist.struck(task.function, task.name, args, kwargs)):
+        if struck := self._strikelist.struck(task.function, task.name, args, kwargs):
             self._verdicts.struck(running, task, struck, self._injection(task).perpetual)
             return True
-        if self._limits.active and not self._limits.admit(running.entry):
+        if not self._limits.admit(running.entry):
             self._verdicts.cancelled(running, task, "run_at_most reached its number")
             return True
         return False

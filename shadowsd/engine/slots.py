@@ -21,7 +21,7 @@ class Stop(StrEnum):
 class Running:
     """One entry in a slot."""
 
-    __slots__ = ("entry", "handed_back", "is_async", "started", "stop", "task")
+    __slots__ = ("entry", "handed_back", "is_async", "logged", "started", "stop", "task")
 
     def __init__(self, entry: Entry, started: float, is_async: bool) -> None:
         self.entry = entry
@@ -30,6 +30,8 @@ class Running:
         self.task: asyncio.Task[None] | None = None
         self.stop: Stop | None = None
         self.handed_back = False
+        # Whether the log has a line of its start, and so gets one of its end.
+        self.logged = False
 
     @property
     def elapsed(self) -> timedelta:

@@ -20,6 +20,7 @@ from shadows.execution import Execution
 from shadows.registry import Task
 from shadows.strikelist import Strike
 
+from . import lines
 from .entries import Entry
 from .events import Events, TaskEnded
 from .inject import Resolved
@@ -70,10 +71,7 @@ class Verdicts:
         if outcome.exception is None:
             self.completed(running, task, outcome.result, successor)
         elif word == "r":
-            logger.info(
-                "%s with key %r failed at attempt %d and is retried: %r",
-                task.name, running.entry.key, running.entry.attempt, outcome.exception,
-            )  # fmt: skip
+            lines.retried(running.entry, outcome.exception)
             self._end(running, task, word, b"", successor)
         else:
             self.failed(running, task, outcome.exception, successor)
@@ -109,10 +107,7 @@ class Verdicts:
         if isinstance(error, asyncio.CancelledError):
             self.cancelled(running, task, "the task cancelled itself", successor)
             return
-        logger.error(
-            "%s with key %r failed at attempt %d.", task.name, entry.key, entry.attempt,
-            exc_info=(type(error), error, error.__traceback__),
-        )  # fmt: skip
+        lines.failed(entry, error)
         self._end(running, task, "f", self._codec.encode_error(task.name, entry.key, error), successor)
 
     def cancelled(self, running: Running, task: Task, reason: str, successor: Successor | None = None) -> None:
@@ -142,7 +137,7 @@ class Verdicts:
             self._finish(running, Verdict(running.entry, "b", b"", 0))
         else:
             # Its entry is gone, or somebody else's: there is nothing to write.
-            self._slots.finish(running, settles=False)
+            self._drop(running, "x")
         return True
 
     def hand_back(self, running: Running) -> None:
@@ -155,7 +150,7 @@ class Verdicts:
     ) -> None:
         if running.stop is Stop.CANCELLED or running.handed_back:
             # A plain function that ran on: the cancel wrote the outcome, or somebody else runs it now.
-            self._slots.finish(running, settles=False)
+            self._drop(running, word)
             return
         following = None
         if successor is not None:
@@ -163,9 +158,16 @@ class Verdicts:
         milliseconds = round((monotonic() - running.started) * 1000)
         self._finish(running, Verdict(running.entry, word, body, milliseconds, following))
 
+    def _drop(self, running: Running, word: str) -> None:
+        self._slots.finish(running, settles=False)
+        if running.logged:
+            lines.dropped(running, word)
+
     def _finish(self, running: Running, verdict: Verdict) -> None:
         self._slots.finish(running, settles=True)
         self._settler.put(verdict)
+        if running.logged:
+            lines.ended(running, verdict)
         if self._events.observers:
             self._events.emit(TaskEnded(running.entry, OUTCOMES[verdict.word], running.elapsed))
 

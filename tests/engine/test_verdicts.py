@@ -144,7 +144,7 @@ async def test_the_log_tells_of_retries_and_failures_with_key_and_attempt(
     with caplog.at_level(logging.INFO, "shadows.worker"):
         await shadows.add(fails, key="the key")()
         await finish(shadows)
-    retried, failed = (record for record in caplog.records if "the key" in record.getMessage())
+    retried, failed = (record for record in caplog.records if "'the key' failed" in record.getMessage())
     assert retried.getMessage() == "fails with key 'the key' failed at attempt 1 and is retried: ValueError('no')"
     assert failed.getMessage() == "fails with key 'the key' failed at attempt 2."
     assert failed.exc_info is not None

@@ -3,7 +3,7 @@
 A page is one session, as `python -m asyncio` would run it. A comment before a block says what else it is:
 
 - `<!-- file: name.py -->`: a file of that name, run as a script (by pytest when it is a test).
-- `<!-- output -->`: what the block before it prints; numbers may differ in times of day.
+- `<!-- output -->`: what the block before it prints; numbers may differ in times of day, and before `ms`.
 - `<!-- not run: why -->`: only to be read.
 """
 
@@ -30,7 +30,7 @@ PYTEST = (
     "-m", "pytest", "-q", "-p", "no:cacheprovider",
     "-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function",
 )  # fmt: skip
-TIME_OF_DAY = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}")
+TIMES = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}|\b\d+(?= ms\b)")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Session:
 
 
 def without_times(text: str) -> str:
-    return TIME_OF_DAY.sub("<time>", text)
+    return TIMES.sub("<time>", text)
 
 
 @pytest.mark.parametrize("page", PAGES)
