@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Any
 
 from shadows import ExecutionState, Shadow
+from shadows.codec.envelope import NEWER_MARK
 from tests.features.workers import finish, working
 
 from .parts import entry_of
@@ -34,7 +35,7 @@ async def test_a_payload_of_a_newer_release_is_parked(shadows: Shadow) -> None:
     async with shadows.redis() as redis:
         ((id, fields),) = await redis.xrange(shadows.keys.stream)
         await redis.delete(shadows.keys.stream)
-        await redis.xadd(shadows.keys.stream, {**fields, b"p": b"\xfe" + fields[b"p"][1:]}, id=id)
+        await redis.xadd(shadows.keys.stream, {**fields, b"p": b"\xfe" + NEWER_MARK + fields[b"p"][1:]}, id=id)
     await finish(shadows)
     await execution.sync()
     assert execution.state is ExecutionState.QUEUED
