@@ -258,8 +258,10 @@ async def again(send: Callable[[float], Awaitable[Any]]) -> Any:
     while True:
         try:
             return await send(max(deadline - monotonic(), RESEND_SECONDS))
-        except ConnectionFailed:
-            if monotonic() + RESEND_SECONDS >= deadline:
+        except (ConnectionFailed, ServerRefused) as error:
+            # A server that reads its data back in after a restart has done nothing yet, and soon will.
+            passes = isinstance(error, ConnectionFailed) or "LOADING" in str(error)
+            if not passes or monotonic() + RESEND_SECONDS >= deadline:
                 raise
             await asyncio.sleep(RESEND_SECONDS)
 

@@ -214,12 +214,13 @@ class Reader:
                     await self._slots.change()
 
     async def _restore_group(self) -> None:
-        """After a flush the group is gone with everything else."""
+        """After a flush the group is gone with everything else; one of the workers makes it anew."""
         try:
-            await make_group(self._control.call, self._keys)
+            made = await make_group(self._control.call, self._keys)
         except (ConnectionFailed, ServerRefused) as error:
             await self._outage.failed("reading", error)
-        else:
+            return
+        if made:
             logger.warning("Redis had lost everything of this shadow, as by FLUSHALL; new work is done as before.")
             self._on_flush()
 
