@@ -65,16 +65,23 @@ class Asides:
         place = PLACES[entry.place - 1]
         await self._insist(
             PARK,
-            [keys.prefix + place, keys.parked(name), keys.unknown, keys.generation, keys.record(entry.key)],
+            [
+                keys.prefix + place,
+                keys.parked(name),
+                keys.unknown,
+                keys.generation,
+                keys.record(entry.key),
+                keys.stream,
+            ],
             [f"unknown:{name}", entry.generation, entry.consumer, name],
         )
 
     async def unpark(self, name: str) -> None:
         """Brings back what waits for a function that this worker knows."""
         keys = self._keys
-        while await self._link.run(
-            UNPARK, [keys.parked(name), keys.unknown, keys.streams[RETURNED - 1], keys.generation], [keys.prefix, name]
-        ):
+        returned = keys.streams[RETURNED - 1]
+        names = [keys.parked(name), keys.unknown, returned, keys.generation, keys.stream]
+        while await self._link.run(UNPARK, names, [keys.prefix, name]):
             logger.info("Entries of the function %r, which had waited for it, came back.", name)
 
     async def expire(self, name: str, now: float) -> None:

@@ -100,6 +100,18 @@ def test_every_script_that_adds_to_the_quarantine_applies_the_same_limits() -> N
     assert trims == [["MAXLEN", "MINID"]] * 3
 
 
+def test_every_script_that_places_an_entry_finds_the_next_generation_in_the_same_way() -> None:
+    """One alone survived the loss of the counter. The quarantine gives its own ids."""
+    placing = [path for path in FILES if "placed .. '-0', " in path.read_text()]
+    found = {
+        path.stem: re.findall(r"^local function last_id.*?^end$", path.read_text(), re.DOTALL | re.MULTILINE)
+        for path in placing
+    }
+    assert set(found) == {"submit", "promote", "settle", "takeover", "park", "unpark", "requeue"}
+    assert len({str(each) for each in found.values()}) == 1
+    assert all(found.values())
+
+
 @pytest.mark.parametrize("version", programs(), ids=str)
 def test_every_script_compiles_on_every_server(version: ServerVersion) -> None:
     with RedisServer(program=programs()[version]) as server:

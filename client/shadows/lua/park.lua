@@ -2,16 +2,28 @@
 -- Parks an entry that this worker can't run until one comes that can: no attempt and no death is counted.
 -- Returns 1 parked, 0 not ours any more.
 local stream, parked, index, counter, record = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local ready = KEYS[6]
 local place, generation, consumer, name = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local id = generation .. '-0'
+
+-- The counter follows the clock, so that it rises even over a flush. Where only the counter was lost, and the clock is
+-- behind, the streams tell how far it had come: Redis refuses an id that does not rise, in the middle of a script.
+local function last_id(of)
+  local info = redis.pcall('XINFO', 'STREAM', of)
+  for i = 1, info.err and 0 or #info, 2 do
+    if info[i] == 'last-generated-id' then return tonumber(string.match(info[i + 1], '^%d+')) end
+  end
+  return 0
+end
 
 local owned = redis.pcall('XPENDING', stream, 'workers', id, id, 1, consumer)
 local entry = redis.call('XRANGE', stream, id, id)[1]
 if owned.err or #owned == 0 or not entry then return 0 end
 
 local time = redis.call('TIME')
-local last = math.max(tonumber(redis.call('GET', counter) or 0), time[1] * 1000000 + time[2])
-local placed = string.format('%.0f', last + 1)
+-- Whoever wrote the counter anew did not look at what is parked.
+local last = math.max(tonumber(redis.call('GET', counter)) or last_id(ready), last_id(parked))
+local placed = string.format('%.0f', math.max(last, time[1] * 1000000 + time[2]) + 1)
 redis.call('SET', counter, placed)
 local fields = entry[2]
 local seen = redis.pcall('HMGET', record, 'g', 'n')

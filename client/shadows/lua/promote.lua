@@ -9,7 +9,19 @@ local MOST, OLDEST_MS = 10000, 30 * 24 * 3600 * 1000
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local generation = math.max(tonumber(redis.call('GET', counter) or 0), time[1] * 1000000 + time[2])
+
+-- The counter follows the clock, so that it rises even over a flush. Where only the counter was lost, and the clock is
+-- behind, the streams tell how far it had come: Redis refuses an id that does not rise, in the middle of a script.
+local function last_id(of)
+  local info = redis.pcall('XINFO', 'STREAM', of)
+  for i = 1, info.err and 0 or #info, 2 do
+    if info[i] == 'last-generated-id' then return tonumber(string.match(info[i + 1], '^%d+')) end
+  end
+  return 0
+end
+
+local last = tonumber(redis.call('GET', counter)) or last_id(stream)
+local generation = math.max(last, time[1] * 1000000 + time[2])
 local moved, lost, bytes = 0, 0, 0
 
 -- Its payload is gone, so it can't run: it is kept where a person sees it, and the key is free.

@@ -4,6 +4,16 @@
 local stream, quarantine, counter, schedule, record = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local prefix, id, key = ARGV[1], ARGV[2], ARGV[3]
 
+-- The counter follows the clock, so that it rises even over a flush. Where only the counter was lost, and the clock is
+-- behind, the streams tell how far it had come: Redis refuses an id that does not rise, in the middle of a script.
+local function last_id(of)
+  local info = redis.pcall('XINFO', 'STREAM', of)
+  for i = 1, info.err and 0 or #info, 2 do
+    if info[i] == 'last-generated-id' then return tonumber(string.match(info[i + 1], '^%d+')) end
+  end
+  return 0
+end
+
 local entry = redis.call('XRANGE', quarantine, id, id)[1]
 if not entry then return '' end
 local seen = redis.pcall('HMGET', record, 's', 'g', 'at')
@@ -16,8 +26,8 @@ end
 local fields = {}
 for i = 1, #entry[2], 2 do fields[entry[2][i]] = entry[2][i + 1] end
 local time = redis.call('TIME')
-local last = math.max(tonumber(redis.call('GET', counter) or 0), time[1] * 1000000 + time[2])
-local placed = string.format('%.0f', last + 1)
+local last = tonumber(redis.call('GET', counter)) or last_id(stream)
+local placed = string.format('%.0f', math.max(last, time[1] * 1000000 + time[2]) + 1)
 redis.call('SET', counter, placed)
 redis.call('DEL', record)
 redis.call('HSET', record, 'g', placed, 's', 'queued', 'f', fields.f or '')

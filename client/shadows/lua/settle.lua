@@ -23,9 +23,20 @@ local written_by = ' ' .. now .. ' ' .. consumer
 local acked = { {}, {}, {} }
 local generation, earliest, woken
 
+-- The counter follows the clock, so that it rises even over a flush. Where only the counter was lost, and the clock is
+-- behind, the streams tell how far it had come: Redis refuses an id that does not rise, in the middle of a script.
+local function last_id(of)
+  local info = redis.pcall('XINFO', 'STREAM', of)
+  for i = 1, info.err and 0 or #info, 2 do
+    if info[i] == 'last-generated-id' then return tonumber(string.match(info[i + 1], '^%d+')) end
+  end
+  return 0
+end
+
 local function next_generation()
   if not generation then
-    generation = math.max(tonumber(call('GET', counter) or 0), time[1] * 1000000 + time[2])
+    local last = tonumber(call('GET', counter)) or last_id(streams[1])
+    generation = math.max(last, time[1] * 1000000 + time[2])
   end
   generation = generation + 1
   return string.format('%.0f', generation)

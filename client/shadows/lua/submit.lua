@@ -23,19 +23,17 @@ local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local earliest
 
--- The counter follows the clock, so that it rises even over a flush; where only it was lost, the
--- stream still tells how far it had come.
-local function last_generation()
-  local last = call('GET', counter)
-  if not last and call('EXISTS', stream) == 1 then
-    local info = call('XINFO', 'STREAM', stream)
-    for i = 1, #info, 2 do
-      if info[i] == 'last-generated-id' then last = string.match(info[i + 1], '^%d+') end
-    end
+-- The counter follows the clock, so that it rises even over a flush. Where only the counter was lost, and the clock is
+-- behind, the streams tell how far it had come: Redis refuses an id that does not rise, in the middle of a script.
+local function last_id(of)
+  local info = redis.pcall('XINFO', 'STREAM', of)
+  for i = 1, info.err and 0 or #info, 2 do
+    if info[i] == 'last-generated-id' then return tonumber(string.match(info[i + 1], '^%d+')) end
   end
-  return math.max(tonumber(last or 0), time[1] * 1000000 + time[2])
+  return 0
 end
-local generation = last_generation()
+local last = tonumber(call('GET', counter)) or last_id(stream)
+local generation = math.max(last, time[1] * 1000000 + time[2])
 
 -- Busy is derived from where the execution is, so that a lost entry can't leave its key locked.
 local function find(record, key)

@@ -33,8 +33,20 @@ local total = #held[1] + #held[2] + #held[3]
 -- Alone is the one case in which a plain worker's loss has one culprit.
 local alone = manner == 'worker' and not resumed and total == 1
 
+-- The counter follows the clock, so that it rises even over a flush. Where only the counter was lost, and the clock is
+-- behind, the streams tell how far it had come: Redis refuses an id that does not rise, in the middle of a script.
+local function last_id(of)
+  local info = redis.pcall('XINFO', 'STREAM', of)
+  for i = 1, info.err and 0 or #info, 2 do
+    if info[i] == 'last-generated-id' then return tonumber(string.match(info[i + 1], '^%d+')) end
+  end
+  return 0
+end
+
+-- Whoever wrote the counter anew did not look at the suspects.
 local function next_generation()
-  local last = math.max(tonumber(redis.call('GET', counter) or 0), time[1] * 1000000 + time[2])
+  local last = tonumber(redis.call('GET', counter)) or last_id(streams[1])
+  last = math.max(last, last_id(streams[3]), time[1] * 1000000 + time[2])
   local placed = string.format('%.0f', last + 1)
   redis.call('SET', counter, placed)
   return placed

@@ -1,12 +1,25 @@
 -- queued -> queued
 -- Brings parked entries of a function back, at most 200 and about 1 MiB a call, for a worker that knows the function.
 -- Returns how many came back.
-local parked, index, returned, counter = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local parked, index, returned, counter, ready = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local prefix, name = ARGV[1], ARGV[2]
 local LIMIT, BYTES = 200, 1048576
 
 local time = redis.call('TIME')
-local generation = math.max(tonumber(redis.call('GET', counter) or 0), time[1] * 1000000 + time[2])
+
+-- The counter follows the clock, so that it rises even over a flush. Where only the counter was lost, and the clock is
+-- behind, the streams tell how far it had come: Redis refuses an id that does not rise, in the middle of a script.
+local function last_id(of)
+  local info = redis.pcall('XINFO', 'STREAM', of)
+  for i = 1, info.err and 0 or #info, 2 do
+    if info[i] == 'last-generated-id' then return tonumber(string.match(info[i + 1], '^%d+')) end
+  end
+  return 0
+end
+
+-- Whoever wrote the counter anew did not look at what has returned.
+local last = math.max(tonumber(redis.call('GET', counter)) or last_id(ready), last_id(returned))
+local generation = math.max(last, time[1] * 1000000 + time[2])
 local moved, bytes = 0, 0
 
 local function move(id, fields)
