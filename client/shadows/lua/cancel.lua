@@ -37,5 +37,5 @@ else
     'o', table.concat({ 'cancelled', submission, 0, -1, now, '' }, ' '))
   redis.call('PEXPIRE', record, ttl)
 end
-redis.call('PUBLISH', prefix .. 'state:' .. key, submission .. ' x')
+redis.call('PUBLISH', prefix .. 'state:' .. key, submission .. ' cancelled')
 return reply(1)

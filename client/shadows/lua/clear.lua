@@ -20,7 +20,7 @@ local function finish(key, generation)
   redis.call('HSET', record, 's', 'cancelled', 'r', 'cleared',
     'o', table.concat({ 'cancelled', submission, 0, -1, now, '' }, ' '))
   redis.call('PEXPIRE', record, ttl)
-  redis.call('PUBLISH', prefix .. 'state:' .. key, submission .. ' x')
+  redis.call('PUBLISH', prefix .. 'state:' .. key, submission .. ' cancelled')
 end
 
 -- How large entries are is known once they are read: so one first, and then as many as fit if they are alike.

@@ -4,7 +4,8 @@
 local record = KEYS[1]
 local channel, generation, current, total, message = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
-if redis.call('HGET', record, 'g') ~= generation then return 0 end
+local seen = redis.call('HMGET', record, 'g', 'n')
+if seen[1] ~= generation then return 0 end
 redis.call('HSET', record, 'pc', current, 'pt', total, 'pm', message)
-redis.call('PUBLISH', channel, generation .. ' p')
+redis.call('PUBLISH', channel, (seen[2] or generation) .. ' progress')
 return 1

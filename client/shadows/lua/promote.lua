@@ -25,10 +25,11 @@ local generation = math.max(last, time[1] * 1000000 + time[2])
 local moved, lost, bytes = 0, 0, 0
 
 -- Its payload is gone, so it can't run: it is kept where a person sees it, and the key is free.
-local function give_up(key, record, name)
+local function give_up(key, record, name, submission)
   redis.call('XADD', quarantine, '*', 'k', key, 'f', name or '', 'p', '', 'v', 'scheduled',
     'c', 'the record of this scheduled execution was lost or damaged, and its arguments with it')
   redis.call('DEL', record)
+  redis.call('PUBLISH', prefix .. 'state:' .. key, (submission or '0') .. ' quarantined')
   lost = lost + 1
 end
 
@@ -37,7 +38,7 @@ local function promote(key, due)
   local seen = redis.pcall('HMGET', record, 's', 'f', 'p', 'a', 'n', 'g')
   redis.call('ZREM', schedule, key)
   if seen.err or seen[1] ~= 'scheduled' or not seen[2] or not seen[3] or not seen[6] then
-    return give_up(key, record, not seen.err and seen[2])
+    return give_up(key, record, not seen.err and seen[2], not seen.err and (seen[5] or seen[6]))
   end
   generation = generation + 1
   bytes = bytes + #seen[3]

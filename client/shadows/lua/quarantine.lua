@@ -22,13 +22,16 @@ redis.call('XDEL', stream, id)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local seen = redis.pcall('HMGET', record, 'g', 'n')
-if seen[1] == generation then
-  local submission = seen[2] or seen[1]
+local submission = seen[1] == generation and (seen[2] or seen[1])
+if submission then
   redis.call('HSET', record, 's', 'quarantined', 'r', kept .. ' ' .. cause,
     'o', table.concat({ 'quarantined', submission, 0, -1, now, consumer }, ' '))
   redis.call('PEXPIRE', record, math.max(ttl, 60000))
-  redis.call('PUBLISH', prefix .. 'state:' .. key, submission .. ' q')
+elseif not seen[1] and key ~= '' then
+  -- Its record is gone, and with it what it was; whoever waits for it need not wait until it looks again.
+  submission = '0'
 end
+if submission then redis.call('PUBLISH', prefix .. 'state:' .. key, submission .. ' quarantined') end
 local out = redis.call('XTRIM', quarantine, 'MAXLEN', MOST)
 out = out + redis.call('XTRIM', quarantine, 'MINID', string.format('%.0f', now - OLDEST_MS))
 return { 1, out }

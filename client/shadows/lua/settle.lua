@@ -42,7 +42,7 @@ local function next_generation()
   return string.format('%.0f', generation)
 end
 
--- The successor waits in the schedule or goes to the stream at once; a retry keeps the submission.
+-- The successor waits in the schedule or goes to the stream at once; a retry keeps the submission. Returns its state.
 local function succeed(record, key, verdict, name, submission, attempt, delay, at, payload)
   local placed = next_generation()
   if verdict ~= 'r' then submission, attempt = placed, 1 end
@@ -54,10 +54,11 @@ local function succeed(record, key, verdict, name, submission, attempt, delay, a
       's', 'scheduled', 'w', at, 'p', payload)
     call('ZADD', schedule, at, key)
     if not earliest or at < earliest then earliest = at end
-  else
-    call('HSET', record, 'g', placed, 'n', submission, 'f', name, 'a', attempt, 's', 'queued')
-    call('XADD', streams[1], placed .. '-0', 'k', key, 'f', name, 'p', payload, 'a', attempt, 'n', submission)
+    return 'scheduled'
   end
+  call('HSET', record, 'g', placed, 'n', submission, 'f', name, 'a', attempt, 's', 'queued')
+  call('XADD', streams[1], placed .. '-0', 'k', key, 'f', name, 'p', payload, 'a', attempt, 'n', submission)
+  return 'queued'
 end
 
 -- It was settled already by this worker (a reply lost for longer than it is kept), ended by a cancel or a replace,
@@ -96,19 +97,21 @@ local function settle(record, place, number, verdict, meta, body, i)
   end
   local follows = #verdict > 1
   if follows then verdict = sub(verdict, 1, 1) end
+  local word = WORDS[verdict]
   if ttl == 0 and not follows then
     call('DEL', record)
-  elseif ttl > 0 and verdict ~= 'r' then
-    local word = WORDS[verdict]
+  elseif ttl > 0 and word then
     -- Always with the body: an empty one must not leave that of an earlier outcome.
     call('HSET', record, 's', word, 'o', word .. ' ' .. meta .. written_by, 'r', body)
     call('PEXPIRE', record, ttl)
   end
   local key = sub(record, name_at)
   if follows then
-    succeed(record, key, verdict, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5])
+    local state = succeed(record, key, verdict, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5])
+    -- A retry is no end. The next run of a perpetual is a submission of its own, which nobody waits for yet.
+    word = word or state
   end
-  call('PUBLISH', channel .. key, verdict .. ' ' .. meta)
+  call('PUBLISH', channel .. key, string.match(meta, '^%S+') .. ' ' .. word)
   return 1
 end
 

@@ -61,7 +61,7 @@ local function unplace(record, key, found)
   end
   local outcome = table.concat({ 'cancelled', found.submission, 0, -1, now, '' }, ' ')
   call('HSET', record, 'o', outcome, 'r', 'replaced')
-  call('PUBLISH', prefix .. 'state:' .. key, found.submission .. ' x')
+  call('PUBLISH', prefix .. 'state:' .. key, found.submission .. ' cancelled')
 end
 
 local function free(record, key, mode)

@@ -64,7 +64,7 @@ local function condemn(place, id, fields, record, key, submission, deaths, losse
   redis.call('HSET', record, 's', 'quarantined', 'r', kept .. ' ' .. why,
     'o', table.concat({ 'quarantined', submission, 0, -1, now, consumer }, ' '))
   redis.call('PEXPIRE', record, math.max(ttl, 60000))
-  redis.call('PUBLISH', prefix .. 'state:' .. key, submission .. ' q')
+  redis.call('PUBLISH', prefix .. 'state:' .. key, submission .. ' quarantined')
 end
 
 local suspected = 0
