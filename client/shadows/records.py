@@ -231,6 +231,10 @@ def catchable(error: BaseException) -> Exception:
     """A task's SystemExit or CancelledError must not end or cancel whoever asked for its result."""
     if isinstance(error, Exception):
         return error
+    if isinstance(error, BaseExceptionGroup):
+        group = ExceptionGroup(error.message, [catchable(each) for each in error.exceptions])
+        group.__cause__ = error.__cause__
+        return group
     return RemoteError(type(error).__qualname__, str(error))
 
 

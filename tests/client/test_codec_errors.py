@@ -218,7 +218,6 @@ def test_an_exception_that_can_not_be_rebuilt_is_still_shown() -> None:
         (Local("m"), "m"),
         (ValueError(object), "<class 'object'>"),
         (Stubborn("first"), "first"),
-        (ExceptionGroup("several", [ValueError("one")]), "several (1 sub-exception)"),
     ):
         back = travelled(raised(error))
         assert isinstance(back, RemoteError)

@@ -99,6 +99,43 @@ async def test_a_task_that_exits_fails_alone(shadows: Shadow) -> None:
     assert await other.get_result() == "alive"
 
 
+async def test_a_group_of_failures_comes_back_as_a_group(shadows: Shadow) -> None:
+    """`asyncio.TaskGroup` raises nothing else, and `except*` around `get_result` caught none of it."""
+
+    async def fetch_all() -> None:
+        async with asyncio.TaskGroup() as group:
+            for n in (1, 2):
+                group.create_task(refuse(n))
+
+    async def refuse(n: int) -> None:
+        raise ConnectionError(n, "refused")
+
+    execution = await shadows.add(fetch_all)()
+    await finish(shadows)
+    refused: list[tuple[Any, ...]] = []
+    try:
+        await execution.get_result()
+    except* ConnectionError as group:
+        refused += [error.args for error in group.exceptions]
+    assert refused == [(1, "refused"), (2, "refused")]
+    await execution.sync()
+    assert execution.error == "ExceptionGroup: unhandled errors in a TaskGroup (2 sub-exceptions)"
+
+
+async def test_a_group_with_an_exit_in_it_can_be_caught_like_any_failure(shadows: Shadow) -> None:
+    """Whoever asks for a result must not be ended by what ended the task."""
+
+    async def leaves() -> None:
+        raise BaseExceptionGroup("both", [ValueError("bad"), SystemExit(3)])
+
+    execution = await shadows.add(leaves)()
+    await finish(shadows)
+    with pytest.raises(ExceptionGroup) as caught:
+        await execution.get_result()
+    assert [type(error) for error in caught.value.exceptions] == [ValueError, RemoteError]
+    assert "in leaves" in str(caught.value.__cause__)
+
+
 @pytest.mark.parametrize("limit", ["a timedelta", "seconds", "a deadline"])
 async def test_waiting_has_a_limit_if_one_is_given(shadows: Shadow, limit: str) -> None:
     """The execution itself is not touched by it."""
