@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from datetime import timedelta
 
 import pytest
 
 from shadows import Shadow
 from shadows.keys import SUSPECTS
+from shadowsd.engine.entries import Entry
 from shadowsd.engine.slots import Running
 from tests.features.workers import finish, working
 from tests.proxy import Proxy
@@ -92,6 +94,46 @@ async def test_work_beside_the_stream_is_claimed_before_new_work(shadows: Shadow
     assert sorted(ran) == [0, 1, 2, 3]
 
 
+async def make_suspect(shadows: Shadow, entry: Entry) -> None:
+    """Puts an entry that was delivered among the suspects, as a take-over does after the second death."""
+    stream = shadows.keys.streams[SUSPECTS - 1]
+    async with shadows.redis() as redis:
+        await redis.xgroup_create(stream, "workers", "0", mkstream=True)
+        await redis.hset(shadows.keys.record(entry.key), "at", "suspects")
+        await redis.xadd(stream, {"k": entry.key, "f": entry.function, "p": entry.payload}, id=entry.id)
+        await redis.xack(shadows.keys.stream, "workers", entry.id)
+        await redis.xdel(shadows.keys.stream, entry.id)
+
+
+async def test_a_busy_worker_leaves_a_suspect_to_an_idle_one(shadows: Shadow) -> None:
+    """It must be idle for it, and would stop reading until its long task ends: all its free slots would stand still,
+    and the suspect would wait, though another worker has nothing to do."""
+    may_end = asyncio.Event()
+
+    async def long() -> None:
+        await may_end.wait()
+
+    suspect = await shadows.add(job, key="suspect")(7)
+    (entry,) = await delivered(shadows)
+    # It waits for a lease before it takes the suspect all the same: far longer than this test.
+    async with (
+        Shadow(name=shadows.name, url=shadows.settings.url, heartbeat_interval=timedelta(seconds=60)) as patient,
+        working(patient, name="busy") as busy,
+    ):
+        held = await patient.add(long)()
+        await wait_until(lambda: not busy.slots.idle and busy.reader._blocked, "a long task runs")
+        await make_suspect(shadows, entry)
+        busy.reader.look_beside()
+        quick = await patient.add(job)(1)
+        assert await quick.get_result(timeout=10) == 1
+        async with working(patient, name="idle"):
+            assert await suspect.get_result(timeout=10) == 7
+        may_end.set()
+        await held.get_result(timeout=10)
+    await suspect.sync()
+    assert suspect.worker == "idle"
+
+
 async def test_a_suspect_runs_with_nothing_else_in_flight(shadows: Shadow) -> None:
     """So that the next death has one culprit."""
     beside: list[int] = []
@@ -104,24 +146,17 @@ async def test_a_suspect_runs_with_nothing_else_in_flight(shadows: Shadow) -> No
 
         await shadows.add(suspect, key="suspect")()
         worker.reader._slots.concurrency = 10
-        async with shadows.redis() as redis:
-            await wait_until(lambda: beside, "it ran once")
-            await shadows.add(suspect, key="suspect")()
-            await wait_until(lambda: len(beside) >= 2, "it ended")
-            beside.clear()
-            # As a take-over leaves it after the second death.
-            worker.reader._slots.concurrency = 0
-            worker.reader.wake()
-            await wait_until(lambda: not worker.reader._blocked and worker.slots.idle, "the worker does not read")
-            await shadows.cancel("suspect")
-            await shadows.add(suspect, key="suspect")()
-            (entry,) = await delivered(shadows)
-            stream = shadows.keys.streams[SUSPECTS - 1]
-            await redis.xgroup_create(stream, "workers", "0", mkstream=True)
-            await redis.hset(shadows.keys.record("suspect"), "at", "suspects")
-            await redis.xadd(stream, {"k": "suspect", "f": "suspect", "p": entry.payload}, id=entry.id)
-            await redis.xack(shadows.keys.stream, "workers", entry.id)
-            await redis.xdel(shadows.keys.stream, entry.id)
+        await wait_until(lambda: beside, "it ran once")
+        await shadows.add(suspect, key="suspect")()
+        await wait_until(lambda: len(beside) >= 2, "it ended")
+        beside.clear()
+        worker.reader._slots.concurrency = 0
+        worker.reader.wake()
+        await wait_until(lambda: not worker.reader._blocked and worker.slots.idle, "the worker does not read")
+        await shadows.cancel("suspect")
+        await shadows.add(suspect, key="suspect")()
+        (entry,) = await delivered(shadows)
+        await make_suspect(shadows, entry)
         for n in range(5):
             await shadows.add(job)(n)
         worker.reader._slots.concurrency = 10
