@@ -15,7 +15,7 @@ from typing import Literal
 from shadows.errors import NewerFormat, PayloadError
 
 FORMAT = 1
-# Neither msgpack nor UTF-8 ever uses its first byte, and as flags of format 1 that means nothing. [decisions/016]
+# Neither msgpack nor UTF-8 ever uses its first byte, and as flags of format 1 that means nothing. [decisions/019]
 NEWER_MARK = b"\xc1shd"
 PICKLED = 1
 SIGNED = 2
