@@ -1,4 +1,4 @@
-"""The consumer group of the ready stream, which everything else needs."""
+"""The consumer groups of the work streams, which everything else needs."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -9,10 +9,19 @@ from shadows.keys import GROUP, Keys
 
 
 async def make_group(call: Callable[..., Awaitable[Any]], keys: Keys) -> bool:
-    """Makes it unless it is there: from the beginning of the stream, so that nothing is skipped after a flush.
-    Whether it was this call that made it."""
+    """Makes that of the ready stream unless it is there, and those of the streams beside it that lost theirs: from the
+    beginning, so that nothing is skipped. Whether it was this call that made the first."""
+    made = await _make(call, keys.stream)
+    for beside in keys.streams[1:]:
+        # One that does not exist is made, with its group, by whoever puts something into it.
+        if await call("EXISTS", beside):
+            await _make(call, beside)
+    return made
+
+
+async def _make(call: Callable[..., Awaitable[Any]], stream: str) -> bool:
     try:
-        await call("XGROUP", "CREATE", keys.stream, GROUP, "0", "MKSTREAM")
+        await call("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM")
     except ResponseError as error:
         if "BUSYGROUP" not in str(error):
             raise

@@ -262,3 +262,22 @@ async def test_a_full_worker_waits_for_a_slot_without_asking_redis(shadows: Shad
         may_end[0].set()
         await wait_until(lambda: len(started) == 2, "the second runs", 2)
         may_end[1].set()
+
+
+@pytest.mark.parametrize("place", ["returned", "suspects"])
+async def test_a_stream_that_lost_its_group_gets_it_back(shadows: Shadow, place: str) -> None:
+    """Somebody destroyed it, or restored only the stream: the worker found no group, mended that of the ready stream,
+    and found none again, for ever."""
+    stream = f"{shadows.keys.prefix}{place}"
+    async with shadows.redis() as redis:
+        await redis.xadd(stream, {"k": "a", "f": "no such", "p": "x"}, id="7-0")
+    ran: list[int] = []
+
+    async def task() -> None:
+        ran.append(1)
+
+    await shadows.add(task)()
+    await finish(shadows)
+    assert ran == [1]
+    async with shadows.redis() as redis:
+        assert await redis.xinfo_groups(stream) if await redis.exists(stream) else True
