@@ -11,7 +11,7 @@ from shadows.registry import Registry
 from shadows.scripts import PARK, QUARANTINE, UNPARK, Script
 
 from .entries import Entry, number_of
-from .events import EntryQuarantined, Events
+from .events import EntryParked, EntryQuarantined, Events
 from .outage import Outage
 
 logger = getLogger("shadows.worker")
@@ -63,7 +63,7 @@ class Asides:
     async def _park(self, entry: Entry, name: str) -> None:
         keys = self._keys
         place = PLACES[entry.place - 1]
-        await self._insist(
+        (parked,) = await self._insist(
             PARK,
             [
                 keys.prefix + place,
@@ -75,6 +75,8 @@ class Asides:
             ],
             [f"unknown:{name}", entry.generation, entry.consumer, name],
         )
+        if parked:
+            self._events.emit(EntryParked(entry.key, entry.function))
 
     async def unpark(self, name: str) -> None:
         """Brings back what waits for a function that this worker knows."""

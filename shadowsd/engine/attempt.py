@@ -27,6 +27,7 @@ from shadows.strikelist import StrikeList
 from . import lines
 from .asides import Asides
 from .entries import Entry
+from .events import Events, TaskStarted
 from .inject import Injection
 from .limits import Limits
 from .slots import Running, Slots
@@ -48,6 +49,7 @@ class Attempts:
         asides: Asides,
         limits: Limits,
         threads: Threads,
+        events: Events,
     ) -> None:
         self._shadow = shadow
         self._worker = worker
@@ -59,6 +61,7 @@ class Attempts:
         self._asides = asides
         self._limits = limits
         self._threads = threads
+        self._events = events
         self._injections: dict[Task, Injection] = {}
 
     def start(self, entry: Entry) -> None:
@@ -87,6 +90,8 @@ class Attempts:
             if logger.isEnabledFor(INFO):
                 running.logged = True
                 lines.started(entry, task, args, kwargs)
+            if self._events.observers:
+                self._events.emit(TaskStarted(entry, running.started))
             injection = self._injection(task)
             if injection.needed or not task.is_async:
                 await self._run_whole(running, task, injection, args, kwargs)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from logging import getLogger
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from shadows.errors import ConnectionFailed, ServerRefused, ShadowsError
 from shadows.scripts import LEAVE
 
 from .asides import Asides
+from .events import BeatCame
 from .finish import Finish
 from .pulse import Beat
 from .schedule import Scheduler
@@ -77,6 +79,9 @@ class Beats:
         if not self._first.done():
             self._first.set_result(None)
         self._worker.outage.worked("beating")
+        events = self._worker.events
+        if events.observers:
+            events.emit(BeatCame(monotonic() - beat.arrived, beat.now / 1000 - beat.arrived))
         self._sweeper.beat_came_through(beat.connection, beat.arrived, beat.now)
         self._signals.reload_strikes(beat.strikes)
         if beat.beside:

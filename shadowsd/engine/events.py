@@ -1,19 +1,34 @@
-"""What happens in a worker, told to whoever observes it: metrics, logs, traces, tests."""
+"""What happens in a worker, told to whoever observes it: metrics, logs, traces, tests.
+
+Each task has the first two of them, so these are named tuples with bare seconds: as frozen dataclasses with a
+`timedelta` they took a microsecond more a task.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from logging import getLogger
+from typing import NamedTuple
 
 from .entries import Entry
 
+logger = getLogger("shadows.worker")
 
-@dataclass(frozen=True, slots=True)
-class TaskEnded:
-    """A run ended; `outcome` is completed, failed, cancelled, retried, struck or handed back."""
+
+class TaskStarted(NamedTuple):
+    """A run began, at `at_seconds` of the monotonic clock; `entry` tells when it was due, and if it is redelivered."""
+
+    entry: Entry
+    at_seconds: float
+
+
+class TaskEnded(NamedTuple):
+    """A run ended; `outcome` is completed, failed, cancelled, retried, handed back or lost, as with the lease. What is
+    struck ends as cancelled without having started."""
 
     entry: Entry
     outcome: str
-    duration: timedelta
+    lasted_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +48,35 @@ class Reclaimed:
 
 
 @dataclass(frozen=True, slots=True)
+class EntryParked:
+    """An entry waits for a worker that knows its function, or its format."""
+
+    key: str
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
 class EntryQuarantined:
     """An entry can't run and was set aside."""
 
     key: str
     function: str
     cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledQuarantined:
+    """Scheduled executions had lost their records, and were set aside when they were due."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class BeatCame:
+    """A beat was answered: how late the loop heard of it, and what to add to the monotonic clock for Redis's time."""
+
+    loop_lag_seconds: float
+    to_redis_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +93,18 @@ class OutageEnded:
     lasted: timedelta
 
 
-type Event = TaskEnded | OutcomesFenced | Reclaimed | EntryQuarantined | OutageBegan | OutageEnded
+type Event = (
+    TaskStarted
+    | TaskEnded
+    | OutcomesFenced
+    | Reclaimed
+    | EntryParked
+    | EntryQuarantined
+    | ScheduledQuarantined
+    | BeatCame
+    | OutageBegan
+    | OutageEnded
+)
 type Observer = Callable[[Event], None]
 
 
@@ -68,6 +117,11 @@ class Events:
         self.observers: list[Observer] = []
 
     def emit(self, event: Event) -> None:
-        """Tells every observer."""
+        """Tells every observer. One that fails is told nothing more: it must neither fail the task that it was told
+        of, nor fill the log at each one that follows."""
         for observer in self.observers:
-            observer(event)
+            try:
+                observer(event)
+            except Exception:
+                logger.exception("An observer failed at %s and is told nothing more.", type(event).__name__)
+                self.observers = [other for other in self.observers if other is not observer]

@@ -20,13 +20,19 @@ class Outage:
         self._events = events
         self._level = level
         self._longest = longest_pause.total_seconds()
-        self._began: float | None = None
+        self._began: float | None = None  # of the monotonic clock
         self._failing: dict[str, int] = {}
 
     @property
     def ongoing(self) -> bool:
         """Whether some part of the worker can't use Redis now."""
         return bool(self._failing)
+
+    @property
+    def lasts_seconds(self) -> float | None:
+        """For how long Redis can't be used already; None when it can. May be asked from any thread."""
+        began = self._began
+        return None if began is None else monotonic() - began
 
     def note(self, part: str, error: Exception) -> int:
         """One part's call failed: says so if it is the first; returns how often this part failed in a row."""

@@ -96,6 +96,12 @@ class Pulse:
         if not self._stopping:
             self._loop.call_later(self._interval, self._tick)
 
+    @property
+    def overdue_seconds(self) -> float:
+        """By how much the loop is late for its next turn here: it is blocked, or the process was paused. May be asked
+        from any thread."""
+        return 0.0 if self._stopping else max(0.0, monotonic() - self._seen_alive - self._interval)
+
     def beat_now(self) -> None:
         """Asks for a beat before its time."""
         if self._thread_loop is not None and self._hurry is not None and not self._stopping:

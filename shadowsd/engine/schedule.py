@@ -14,6 +14,7 @@ from shadows.scripts import PROMOTE
 from shadows.subscriptions import Subscriptions
 
 from .asides import tell_pushed_out
+from .events import Events, ScheduledQuarantined
 from .outage import Outage
 
 logger = getLogger("shadows.worker")
@@ -30,13 +31,21 @@ class Scheduler:
     """Every worker moves what is due; one that comes second finds nothing and loses nothing."""
 
     def __init__(
-        self, link: Link, keys: Keys, signals: Subscriptions, outage: Outage, ttl_ms: int, resolution: timedelta
+        self,
+        link: Link,
+        keys: Keys,
+        signals: Subscriptions,
+        outage: Outage,
+        events: Events,
+        ttl_ms: int,
+        resolution: timedelta,
     ) -> None:
         self._link = link
         self._keys = [keys.stream, keys.schedule, keys.generation, keys.quarantine]
         self._arguments: list[Argument] = [keys.prefix, ttl_ms]
         self._signals = signals
         self._outage = outage
+        self._events = events
         self._resolution = resolution.total_seconds()
         self._changed = asyncio.Event()
         self._looks_at = 0.0
@@ -68,6 +77,7 @@ class Scheduler:
             _, lost, wait_us, pushed_out = await self._link.run(PROMOTE, self._keys, self._arguments)
             if lost:
                 logger.error("%d scheduled executions had lost their records and are in the quarantine.", lost)
+                self._events.emit(ScheduledQuarantined(lost))
             tell_pushed_out(pushed_out)
             if wait_us != 0:
                 return LONGEST_SLEEP_SECONDS if wait_us < 0 else max(wait_us / 1e6, SHORTEST_SLEEP_SECONDS)

@@ -162,6 +162,9 @@ class Verdicts:
         self._slots.finish(running, settles=False)
         if running.logged:
             lines.dropped(running, word)
+        if self._events.observers and not running.handed_back:
+            outcome = "cancelled" if running.stop is Stop.CANCELLED else "lost"
+            self._events.emit(TaskEnded(running.entry, outcome, monotonic() - running.started))
 
     def _finish(self, running: Running, verdict: Verdict) -> None:
         self._slots.finish(running, settles=True)
@@ -169,7 +172,7 @@ class Verdicts:
         if running.logged:
             lines.ended(running, verdict)
         if self._events.observers:
-            self._events.emit(TaskEnded(running.entry, OUTCOMES[verdict.word], running.elapsed))
+            self._events.emit(TaskEnded(running.entry, OUTCOMES[verdict.word], monotonic() - running.started))
 
     def _following(self, task: Task, entry: Entry, successor: Successor) -> Next:
         payload = entry.payload

@@ -106,8 +106,8 @@ class Worker:
             stack.callback(self._threads.close)
             await self._signal_link.add(self.shadows.keys.signal, self._signals.hear)
             stack.push_async_callback(self._leave)
-            self._pulse.start()
-            stack.push_async_callback(self._pulse.stop)
+            self.pulse.start()
+            stack.push_async_callback(self.pulse.stop)
             await self._beats.joined()
             await self._beats.publish_functions()
             self._stack = stack.pop_all()
@@ -142,7 +142,7 @@ class Worker:
         asides = Asides(self._control, keys, outage, self.events, settings.ttl_ms, unknown_ms)
         self.settler = Settler(self._settling, keys, slots, outage, self.events, settings.ttl_ms, asides.quarantine)
         self._verdicts = Verdicts(shadow.codec, self, slots, self.settler, self.limits, self.events)
-        self._attempts = Attempts(shadow, self, slots, self._verdicts, asides, self.limits, self._threads)
+        self._attempts = Attempts(shadow, self, slots, self._verdicts, asides, self.limits, self._threads, self.events)
         block_ms = min(LONGEST_BLOCK_MS, int(lease.total_seconds() * 500))
         self.reader = Reader(
             self._reading,
@@ -159,7 +159,7 @@ class Worker:
             hosting.suspects if hosting else Suspects.ALONE,
         )
         scheduler = Scheduler(
-            self._control, keys, self._signal_link, outage, settings.ttl_ms, self.scheduling_resolution
+            self._control, keys, self._signal_link, outage, self.events, settings.ttl_ms, self.scheduling_resolution
         )
         sweeper = Sweeper(self._control, keys, membership, self.events, lease.total_seconds(), settings.ttl_ms)
         self._finish = Finish(self._control, keys, slots, self.settler)
@@ -167,12 +167,12 @@ class Worker:
             self._control, keys, slots, self.reader, scheduler, shadow.strikelist, membership, self._finish.look
         )
         self._beats = Beats(self, self._control, scheduler, sweeper, self._signals, asides, self._finish)
-        self._pulse = Pulse(
+        self.pulse = Pulse(
             server, keys, membership, settings.heartbeat_interval.total_seconds(),
             int(lease.total_seconds() * 1000), self.redelivery_timeout.total_seconds(),
             partial(row_of, self), self._beats.came, self._beats.failed,
         )  # fmt: skip
-        self._beats.beat_now = self._pulse.beat_now
+        self._beats.beat_now = self.pulse.beat_now
         self._repeating = (scheduler.run, sweeper.sweep_forever, self._beats.verify_forever)
 
     async def run_forever(self) -> None:
@@ -278,7 +278,7 @@ class Worker:
     def reconnect(self) -> None:
         """Opens every connection anew, as after a network that swallows what is sent."""
         self.membership.spawn(self._close_links())
-        self._pulse.reconnect()
+        self.pulse.reconnect()
 
     async def _close_links(self) -> None:
         await self._signal_link.close()

@@ -10,7 +10,7 @@ from shadows import ExecutionState, QuarantinedTask, Shadow
 from shadows.errors import NewerFormat
 from shadows.registry import Registry
 from shadowsd.engine.asides import NEWER, Asides
-from shadowsd.engine.events import EntryQuarantined
+from shadowsd.engine.events import EntryParked, EntryQuarantined
 from tests.features.workers import finish, working
 from tests.proxy import Proxy
 from tests.waiting import wait_until
@@ -127,7 +127,7 @@ async def test_what_waited_too_long_for_its_function_is_quarantined(
     assert entry_.cause.startswith("no worker knew its function 'job' since 20")
     with pytest.raises(QuarantinedTask):
         await execution.get_result()
-    assert recorded.events == [EntryQuarantined("old", "job", entry_.cause)]
+    assert recorded.events == [EntryParked("old", "job"), EntryQuarantined("old", "job", entry_.cause)]
     assert "can't run and is in the quarantine" in caplog.text
     assert (await shadows.add("job", key="old")()).disposition == "scheduled"
 

@@ -21,10 +21,13 @@ async def test_many_failures_are_one_outage(caplog: pytest.LogCaptureFixture) ->
         for part in ("reading", "settling", "reading"):
             await outage.failed(part, ConnectionError("gone"))
         assert outage.ongoing
+        assert outage.lasts_seconds is not None
+        assert outage.lasts_seconds > 0
         outage.worked("reading")
         assert outage.ongoing
         outage.worked("settling")
     assert not outage.ongoing
+    assert outage.lasts_seconds is None
     assert [type(event) for event in recorded.events] == [OutageBegan, OutageEnded]
     assert recorded.events[0] == OutageBegan("gone")
     began, ended = caplog.messages

@@ -11,6 +11,7 @@ import pytest
 
 from shadows import Shadow
 from shadows.subscriptions import Subscriptions
+from shadowsd.engine.events import Events
 from shadowsd.engine.schedule import Scheduler
 from tests.features.workers import finish
 from tests.proxy import Proxy
@@ -30,7 +31,7 @@ async def scheduling(
     """A scheduler that runs beside the test; its signals are connected or not."""
     signals = Subscriptions(shadows.server, "test")
     link = link_of(shadows)
-    scheduler = Scheduler(link, shadows.keys, signals, outage_of(Recorded()), 60_000, resolution)
+    scheduler = Scheduler(link, shadows.keys, signals, outage_of(Recorded()), Events(), 60_000, resolution)
     if listens:
         await signals.add(shadows.keys.signal, lambda _: None)
     running = asyncio.create_task(scheduler.run())

@@ -29,7 +29,7 @@ async def outcomes(shadows: Shadow, **options: Any) -> list[str]:
 
     def observe(event: Event) -> None:
         if isinstance(event, TaskEnded):
-            assert event.duration >= timedelta(0)
+            assert event.lasted_seconds >= 0
             ended.append(f"{event.entry.function} {event.outcome}")
 
     async with Worker(shadows, **options) as worker, asyncio.timeout(20):
