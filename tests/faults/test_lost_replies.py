@@ -13,10 +13,12 @@ import pytest
 
 from shadows import Disposition, Shadow
 from shadows import scripts as all_scripts
+from shadows.connection import Link
 from shadows.errors import ConnectionFailed, ShadowsError
 from shadows.execution import ExecutionProgress
 from shadows.scripts import CANCEL, PROMOTE, REQUEUE, SETTLE, SUBMIT, Script
 from shadows.testing import RedisServer
+from shadowsd.observe.depths import DepthGauge, Depths
 from tests.faults.conftest import brief_shadow
 from tests.features.workers import finish, working
 from tests.proxy import Predicate, Proxy, named
@@ -277,7 +279,7 @@ async def parked(shadow: Shadow) -> bool:
 
 
 async def use_client(far: Shadow, journal: str) -> None:
-    """Every other call that a client makes."""
+    """Every other call that a client makes, and what is asked for metrics."""
     await far.add(rest, key="later", when=timedelta(hours=1))(journal, "never")
     assert (await far.snapshot()).scheduled_count == 1
     await far.clear()
@@ -291,6 +293,15 @@ async def use_client(far: Shadow, journal: str) -> None:
     assert await far.cancel("used") is False
     (worker,) = await far.task_workers("rest")
     assert [each.name for each in await far.workers()] == [worker.name]
+    await wait_until(lambda: depths_of(far), "what waits can be read")
+
+
+async def depths_of(shadow: Shadow) -> Depths | None:
+    """What a scrape of a worker's metrics reads."""
+    gauge = DepthGauge(Link(shadow.server, "observer"), shadow.keys)
+    reading = await gauge.read()
+    await gauge.close()
+    return reading.depths
 
 
 async def test_giving_back_a_quarantined_entry_runs_it_once_though_its_reply_was_lost(
