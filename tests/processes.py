@@ -24,7 +24,10 @@ class Process:
     Its output goes to a file, so that it never blocks on a reader, and nothing is lost when it is killed.
     """
 
-    def __init__(self, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *arguments: str | Path, environment: Mapping[str, str] | None = None, stderr: int = subprocess.STDOUT
+    ) -> None:
+        """stderr: a descriptor of the test's for its errors; by default they come with the output."""
         self.arguments = [sys.executable, "-u", "-W", "error", *map(str, arguments)]
         self.environment = os.environ | {"PYTHONPATH": SOURCES} | dict(environment or {})
         self._output = tempfile.NamedTemporaryFile("w+", prefix="process-", suffix=".out")  # noqa: SIM115 # closed in __exit__
@@ -32,7 +35,7 @@ class Process:
             self.arguments,
             stdin=subprocess.DEVNULL,
             stdout=self._output,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             env=self.environment,
             start_new_session=True,
         )

@@ -15,7 +15,7 @@ from shadowsd.master.assignment import Client, Engine
 from shadowsd.master.master import Master
 from shadowsd.master.paths import logical_directory, own_control_path
 from shadowsd.master.settings import Settings
-from shadowsd.observe.logs import configure_logging, default_format
+from shadowsd.observe.logs import configure_logging, default_format, flush_log
 
 from .daemon_options import daemon_options, default_name
 from .program import Misconfigured
@@ -75,6 +75,7 @@ def run(context: click.Context, check_config: bool, **values: Any) -> None:
     # For `ps`, and because the arguments may hold a password, which is nobody's business there.
     setproctitle(f"shadowsd master of {settings.shadow}")
     code, failure = asyncio.run(serve(settings, lambda: reread(context, directory)))
+    flush_log()
     if failure:
         raise Misconfigured(failure)
     sys.exit(code)

@@ -23,7 +23,7 @@ from setproctitle import setproctitle
 from shadows import Shadow, __version__
 from shadows.errors import ConfigurationError, ShadowsError
 from shadowsd.engine.loading import BrokenModule, load_tasks, make_importable
-from shadowsd.observe.logs import configure_logging
+from shadowsd.observe.logs import configure_logging, rest_log
 
 from .assignment import Assignment
 from .channel import Channel
@@ -63,6 +63,7 @@ class Zygote:
             return {"failed": str(error), "traceback": error.traceback}
         except (ConfigurationError, ShadowsError, OSError) as error:
             return {"failed": str(error), "traceback": ""}
+        rest_log()  # whose thread the modules may have started by logging something
         found = obstacles()
         gc.collect()
         # What is there now is never looked at again by the collectors of the copies, so that its memory stays shared.
@@ -74,6 +75,7 @@ class Zygote:
 
     def _fork(self, request: dict[str, Any], descriptors: list[int]) -> None:
         number = request["number"]
+        rest_log()
         try:
             between = os.fork()
         except OSError as error:
