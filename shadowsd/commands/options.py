@@ -10,14 +10,21 @@ import click
 
 from shadows import Shadow
 from shadows.durations import parse_duration
-
-from .program import NotYet
+from shadowsd.observe.addresses import Address, read_address
 
 
 def duration(text: str | timedelta) -> timedelta:
     """The type of an option such as `50ms`, `10s`, `10m`, `1h30m`, or a number of seconds."""
     try:
         return parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def address(text: str | Address) -> Address:
+    """The type of an option such as `9090`, `0.0.0.0:9090` or `[::1]:9090`."""
+    try:
+        return text if isinstance(text, Address) else read_address(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -81,14 +88,3 @@ def on_shadow[**P](
         asyncio.run(opened(Shadow(shadow_name, url), *args, **kwargs))
 
     return run
-
-
-def later_option[F: Callable[..., Any]](name: str, release: str, instead: str) -> Callable[[F], F]:
-    """An option that the documents show and a later release brings: it says so, and is not listed yet."""
-
-    def refuse(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
-        if value is not None:
-            raise NotYet(f"{name} {value} can't be used yet: it comes with {release}. Leave it out for now, {instead}.")
-
-    variable = "SHADOWS_WORKER_" + name.strip("-").replace("-", "_").upper()
-    return click.option(name, hidden=True, expose_value=False, callback=refuse, envvar=variable, metavar="[HOST:]PORT")

@@ -9,12 +9,6 @@ from shadows.errors import ConfigurationError, RegistrationError, ShadowsError
 from shadowsd.engine.loading import BrokenModule
 
 
-class NotYet(click.ClickException):
-    """An option that is promised and comes with a later release."""
-
-    exit_code = 2
-
-
 class Misconfigured(click.ClickException):
     """What the command was given can't be used; nothing was started."""
 

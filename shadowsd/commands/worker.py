@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -13,9 +14,12 @@ from setproctitle import setproctitle
 from shadows import Shadow
 from shadowsd.engine import Worker
 from shadowsd.engine.loading import load_tasks, make_importable
-from shadowsd.observe.logs import FORMATS, LEVELS, configure_logging, default_format
+from shadowsd.observe.addresses import Address
+from shadowsd.observe.health import WorkerHealth
+from shadowsd.observe.logs import FORMATS, LEVELS, configure_logging, default_format, flush_log
+from shadowsd.observe.watcher import Watcher
 
-from .options import duration, later_option, shadow_options, task_paths
+from .options import address, duration, shadow_options, task_paths
 from .running import Running
 
 if sys.platform != "win32":
@@ -24,8 +28,6 @@ else:  # pragma: no cover # the tests run where uvloop does
     from asyncio import new_event_loop
 
 PREFIX = "SHADOWS_WORKER_"
-DAEMON = "the daemon `shadowsd`, in the next release"
-INSTEAD = "and watch the worker with `shadows workers ls`"
 
 
 class WorkerSettings(TypedDict):
@@ -69,6 +71,14 @@ def option[F: Callable[..., Any]](name: str, **settings: Any) -> Callable[[F], F
     "--scheduling-resolution", type=duration, default="250ms",
     help="How often to look for due tasks while Redis can't push them.",
 )  # fmt: skip
+@option(
+    "--healthcheck-port", type=address, metavar="[HOST:]PORT",
+    help="Where /livez and /readyz answer.  [default: nowhere; without HOST, this machine only]",
+)  # fmt: skip
+@option(
+    "--metrics-port", type=address, metavar="[HOST:]PORT",
+    help="Where /metrics answers; it may be the same.  [default: nowhere; without HOST, this machine only]",
+)  # fmt: skip
 @option("--logging-level", type=click.Choice(LEVELS, case_sensitive=False), default="info", help="What is logged.")
 @option(
     "--logging-format", type=click.Choice(FORMATS, case_sensitive=False), show_default=False,
@@ -79,11 +89,10 @@ def option[F: Callable[..., Any]](name: str, **settings: Any) -> Callable[[F], F
     "--app-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".",
     help="Where the modules of --tasks are.",
 )  # fmt: skip
-@later_option("--healthcheck-port", DAEMON, INSTEAD)
-@later_option("--metrics-port", DAEMON, INSTEAD)
 def worker(
     shadow_name: str | None, url: str | None, paths: list[str], logging_level: str, logging_format: str | None,
-    until_finished: bool, app_dir: Path, **settings: Unpack[WorkerSettings],
+    until_finished: bool, app_dir: Path, healthcheck_port: Address | None, metrics_port: Address | None,
+    **settings: Unpack[WorkerSettings],
 ) -> None:  # fmt: skip
     """Run tasks.
 
@@ -95,7 +104,14 @@ def worker(
     engine = Worker(shadow, **settings)
     # For `ps`, and because the arguments may hold a password, which is nobody's business there.
     setproctitle(f"shadows worker {engine.name} of {shadow.name}")
-    make_importable(app_dir)
-    load_tasks(shadow, paths, app_dir)
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(Running(shadow, engine, until_finished).run())
+    health = WorkerHealth(engine)
+    try:
+        with closing(Watcher(engine, health, healthcheck_port, metrics_port)) as watcher:
+            make_importable(app_dir)
+            load_tasks(shadow, paths, app_dir)
+            watcher.start()
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(Running(shadow, engine, health, until_finished).run())
+    finally:
+        # What is shown next, such as an error, goes straight to standard error.
+        flush_log()

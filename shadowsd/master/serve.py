@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 from time import monotonic
 from typing import Any, NoReturn
 
@@ -30,6 +29,7 @@ from shadowsd.engine import Worker
 from shadowsd.engine.hosting import Hosting, Suspects
 from shadowsd.engine.opening import open_patiently
 from shadowsd.observe.logs import configure_logging
+from shadowsd.observe.memory import private_bytes
 
 from .assignment import Assignment
 from .channel import Channel
@@ -215,7 +215,7 @@ class Service:
         while True:
             now = monotonic()
             if now - looked > MEMORY_SECONDS:
-                memory, looked = private_memory(), now
+                memory, looked = private_bytes() or 0, now
             self._page.stamp_thread(now, memory)
             time.sleep(STAMP_SECONDS)
 
@@ -223,13 +223,3 @@ class Service:
 def fields_of(record: Any) -> dict[str, Any]:
     """A dataclass as keyword arguments."""
     return {name: getattr(record, name) for name in record.__slots__}
-
-
-def private_memory() -> int:
-    """Bytes that belong to this process alone."""
-    total = 0
-    with Path("/proc/self/smaps_rollup").open(encoding="ascii") as lines:
-        for line in lines:
-            if line.startswith("Private_"):
-                total += int(line.split()[1])
-    return total * 1024

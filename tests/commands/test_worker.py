@@ -1,7 +1,9 @@
 """`shadows worker` as a process: what it runs, how it is stopped, and what it says when it can't begin."""
 
 import json
+import re
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -214,8 +216,9 @@ def test_a_module_that_fails_ends_it_with_78_and_the_modules_own_traceback(
         (["--shadows", "{x}"], 78, "A shadow can't be named '{x}'"),
         (["--url", "http://localhost"], 78, "has the scheme 'http'"),
         (["--nothing"], 2, "No such option"),
-        (["--metrics-port", "9090"], 2, "--metrics-port 9090 can't be used yet: it comes with the daemon"),
-        (["--healthcheck-port", "127.0.0.1:8080"], 2, "--healthcheck-port 127.0.0.1:8080 can't be used yet"),
+        (["--metrics-port", "http"], 78, "'http' has no port from 0 to 65535; expected PORT or HOST:PORT"),
+        (["--healthcheck-port", ":8080"], 78, "Write 0.0.0.0:8080 for all interfaces, or 8080 for this machine only."),
+        (["--healthcheck-port", "nowhere.invalid:8080"], 78, "the host 'nowhere.invalid' is not known"),
     ],
 )
 def test_what_it_can_not_use_is_named_with_the_exit_code_for_it(arguments: list[str], code: int, words: str) -> None:
@@ -227,9 +230,45 @@ def test_what_it_can_not_use_is_named_with_the_exit_code_for_it(arguments: list[
 
 def test_help_names_every_environment_variable() -> None:
     text = run("worker", "--help").output
-    for option in ("NAME", "CONCURRENCY", "REDELIVERY_TIMEOUT", "APP_DIR", "UNTIL_FINISHED", "LOGGING_FORMAT", "TASKS"):
+    for option in (
+        "NAME", "CONCURRENCY", "REDELIVERY_TIMEOUT", "APP_DIR", "UNTIL_FINISHED", "LOGGING_FORMAT", "TASKS",
+        "HEALTHCHECK_PORT", "METRICS_PORT",
+    ):  # fmt: skip
         assert f"SHADOWS_WORKER_{option}" in text
-    assert "port" not in text
+
+
+def test_a_port_in_use_ends_it_with_78_and_one_sentence_before_anything_is_imported(tmp_path: Path) -> None:
+    """And nothing is left behind: not even the other port, which was free."""
+    module = task_file(tmp_path, "print('imported')")
+    with socket.create_server(("127.0.0.1", 0)) as other, socket.create_server(("127.0.0.1", 0)) as free:
+        taken, port = other.getsockname()[1], free.getsockname()[1]
+        free.close()
+        with Worker(
+            "--app-dir", tmp_path, "--tasks", module, "--healthcheck-port", str(port), "--metrics-port", str(taken)
+        ) as worker:
+            assert worker.wait() == 78
+    (line,) = worker.lines
+    assert line == (
+        f"Error: --metrics-port 127.0.0.1:{taken} can't be used: another program listens there. Choose another port, "
+        "or 0 for one that is free; `ss -ltnp` shows who it is."
+    )
+
+
+def test_its_ports_come_from_the_environment_and_the_chosen_ones_are_logged(shadow: Shadow, app: list[str]) -> None:
+    environment = {"SHADOWS_WORKER_HEALTHCHECK_PORT": "localhost:0", "SHADOWS_WORKER_METRICS_PORT": "[::1]:0"}
+    with Worker(*app, "--until-finished", **environment) as worker:
+        assert worker.wait() == 0, worker.output
+    assert re.search(r"Health is served at http://localhost:[1-9]\d*/livez and /readyz\.", worker.output)
+    assert re.search(r"Metrics are served at http://\[::1\]:[1-9]\d*/metrics\.", worker.output)
+
+
+def test_what_was_logged_comes_before_the_error_that_ends_it(tmp_path: Path) -> None:
+    """The log is written by a thread, the error by click; a person reads them in the order in which they were said."""
+    source = "import logging\nlogging.warning('about to fail')\nraise ValueError('no such table')\n"
+    with Worker("--app-dir", tmp_path, "--tasks", task_file(tmp_path, source, "wrong")) as worker:
+        assert worker.wait() == 78
+    assert worker.lines[0].endswith("about to fail")
+    assert worker.lines[1].startswith("Traceback")
 
 
 @pytest.mark.slow

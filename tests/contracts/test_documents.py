@@ -9,6 +9,7 @@ import shadows
 from shadows.keys import Keys
 from shadows.scripts import LUA
 from shadows.states import MOVES
+from shadowsd.observe.metrics import COUNTERS, DEPTHS, SLOT_GAUGES
 from tests.contracts.sources import ROOT
 
 DOCS = ROOT / "docs"
@@ -80,3 +81,19 @@ def test_what_the_readme_says_is_not_there_yet_is_not_there() -> None:
     names = re.findall(r"`([A-Z]\w+)`", section)
     assert names
     assert not {*names} & {*shadows.__all__}, "these have come: take them out of the README, and into the changelog"
+
+
+def test_the_page_on_watching_lists_every_metric_with_its_labels_and_an_alert_on_it() -> None:
+    told = {
+        row[0].strip("`* "): (set(re.findall(r"`(\w+)`", row[1])), row[3])
+        for row in rows_of(DOCS / "observing.md")
+        if row[0].startswith("`shadows_")
+    }
+    labels = {name: set(labels) for name, (labels, _) in COUNTERS.items()}
+    labels |= {f"shadows_{name}": {"slot"} for name in SLOT_GAUGES}
+    labels |= {f"shadows_{name}": set() for name in ("redis_up", *DEPTHS)}
+    labels |= {f"shadows_task_{name}_seconds": {"function"} for name in ("duration", "punctuality")}
+    labels["shadows_build_info"] = {"version"}
+    assert {name: named for name, (named, _) in told.items()} == labels
+    for name, (_, alert) in told.items():
+        assert name in alert
