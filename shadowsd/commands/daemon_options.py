@@ -13,7 +13,7 @@ from shadows import lazy
 from shadowsd.master.cpus import usable_cpus
 from shadowsd.observe.logs import FORMATS, LEVELS
 
-from .options import duration, shadow_options, task_paths
+from .options import address, duration, shadow_options, task_paths
 from .program import Misconfigured
 
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -127,6 +127,11 @@ OPTIONS: list[Callable[[Any], Any]] = [
     option("--reconnection-delay", type=duration, default="5s", help="The longest pause between tries for Redis."),
     option("--minimum-check-interval", type=duration, default="250ms", help="As of `shadows worker`."),
     option("--scheduling-resolution", type=duration, default="250ms", help="As of `shadows worker`."),
+    option(
+        "--healthcheck-port", type=address, metavar="[HOST:]PORT",
+        help="Serve /livez and /readyz there; on this machine only, unless a host is given.",
+    ),
+    option("--metrics-port", type=address, metavar="[HOST:]PORT", help="Serve /metrics for Prometheus there."),
     option(
         "--logging-level", type=click.Choice(LEVELS, case_sensitive=False), default="info", help="What is logged."
     ),

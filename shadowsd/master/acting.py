@@ -5,7 +5,10 @@ import logging
 import random
 import signal
 
+import msgspec
+
 from shadows import __version__
+from shadowsd.observe.tally import Delta
 
 from .blame import line_of
 from .child import Child
@@ -16,7 +19,7 @@ from .hangs import Kind
 from .node import Node
 from .oom import kills
 from .seen import silence_of
-from .world import Ask, Dump, KillZygote, Spawn, StartZygote
+from .world import ABORT, Ask, Dump, KillZygote, Spawn, StartZygote
 
 logger = logging.getLogger("shadowsd")
 
@@ -40,7 +43,10 @@ class Acting:
                 self._spawn(action)
             case Ask(number, what, why):
                 child = self._node.fleet.children[number]
-                child.hung = child.hung or silence_of(child, self._node.clock).kind is not Kind.NONE
+                silence = silence_of(child, self._node.clock)
+                child.hung = child.hung or silence.kind is not Kind.NONE
+                if what == ABORT and child.hung:
+                    self._node.metrics.hang(str(child.slot), silence.kind.name.lower())
                 self._node.fleet.ask(number, what, why)
             case Dump(number):
                 self._dump(self._node.fleet.children[number])
@@ -62,6 +68,8 @@ class Acting:
         for child in node.fleet.hear():
             node.fleet.bury(child)
             self._not_made(child.slot, child.generation)
+        for child in node.fleet.children.values():
+            self._count(child)
         for ended in node.fleet.reap():
             self._ended(ended)
         for generation in node.fleet.generations.values():
@@ -72,6 +80,11 @@ class Acting:
                     "only run its own release. Restart it."
                 )
         self._restart_failed_target()
+
+    def _count(self, child: Child) -> None:
+        tallies, child.tallies = child.tallies, []
+        for tally in tallies:
+            self._node.metrics.add(str(child.slot), msgspec.msgpack.decode(tally, type=Delta))
 
     def _not_made(self, slot: int, generation: int) -> None:
         node = self._node
@@ -87,6 +100,7 @@ class Acting:
         counted = kills()
         oom, node.oom_kills = counted > node.oom_kills, counted
         served = now - child.ready_at if child.ready_at is not None else 0.0
+        self._count(child)
         verdict = judge(child, ended.exit, oom, node.settings.max_deaths, served)
         if verdict.loss is not None:
             node.reclaims.put(verdict.loss)
@@ -95,6 +109,7 @@ class Acting:
         if not verdict.death:
             logger.info("The worker in slot %d has ended.", child.slot)
             return
+        node.metrics.worker_restarted(str(child.slot), verdict.label)
         wait = 0.0 if child.suspect else node.history.died(child.slot, now, served)
         what = "suspect worker" if child.suspect else "worker"
         filled = "" if child.suspect else f" The slot is filled again {f'in {wait:.1f} s' if wait else 'at once'}."

@@ -48,6 +48,7 @@ class Assignment:
     client: Client
     engine: Engine
     task_timeout: timedelta | None
+    counts: bool
     logging_level: str
     logging_format: str
     page: int = -1

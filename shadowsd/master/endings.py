@@ -25,6 +25,7 @@ class Verdict:
 
     death: bool
     cause: str
+    label: str
     ending: Ending
     loss: Loss | None
 
@@ -51,7 +52,16 @@ def judge(child: Child, how: Exit, oom: bool, max_deaths: int, served_seconds: f
     if consumer and not (how.code == 0 and not death):
         judgement = Judgement("death" if death else "end", cause, generations, max_deaths)
         loss = Loss(consumer, child.slot, judgement)
-    return Verdict(death, cause, ending, loss)
+    return Verdict(death, cause, label_of(child, how, oom), ending, loss)
+
+
+def label_of(child: Child, how: Exit, oom: bool) -> str:
+    """The cause as a metric's label: one of few."""
+    if child.asked in (ABORT, KILL):
+        return "hang" if child.hung else "boot timeout"
+    if how.signal is not None:
+        return "out of memory" if oom else how.cause.removeprefix("killed by ")
+    return "refused" if child.refused else "exit"
 
 
 def cause_of(child: Child, how: Exit, oom: bool, death: bool) -> str:

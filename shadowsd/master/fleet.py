@@ -103,7 +103,8 @@ class Fleet:
     def _assignment(self, child: Child, settings: Settings) -> Assignment:
         return Assignment(
             child.number, child.slot, child.generation, child.suspect, os.getpid(), settings.name, settings.name,
-            settings.client, settings.engine, settings.task_timeout, settings.logging_level, settings.logging_format,
+            settings.client, settings.engine, settings.task_timeout,
+            settings.metrics_port is not None, settings.logging_level, settings.logging_format,
         )  # fmt: skip
 
     def ask(self, number: int, what: str, why: str) -> None:
@@ -166,6 +167,7 @@ class Fleet:
         for child in self.children.values():
             how = child.lost if child.pidfd is None else child.reap()
             if how is not None:
+                self._hear_child(child)  # what it said last
                 ended.append(Ended(child, how))
         for generation in self.generations.values():
             if generation.pidfd is not None and (how := generation.reap()) is not None:

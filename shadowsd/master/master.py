@@ -8,6 +8,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 from .acting import Acting
@@ -21,6 +22,7 @@ from .settings import Settings
 from .settling import settle_down
 from .signals import HUP, INT, QUIT, TERM, TTIN, TTOU, USR1, Signals
 from .status import status_line
+from .watching import Watching
 from .world import DRAIN, Ask, Dump, KillZygote, Spawn, StartZygote
 
 logger = logging.getLogger("shadowsd")
@@ -48,7 +50,9 @@ class Master:
         self._control.claim()
         try:
             await self._control.open()
-            with Signals(node.wake) as signals:
+            async with AsyncExitStack() as stack:
+                signals = stack.enter_context(Signals(node.wake))
+                await stack.enter_async_context(Watching(node))
                 beside = [asyncio.create_task(node.leases.run()), asyncio.create_task(node.reclaims.run())]
                 self._acting.begin_generation()
                 try:

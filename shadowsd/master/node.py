@@ -13,6 +13,7 @@ from typing import Any
 
 from shadows import Shadow, __version__
 from shadowsd.engine.takeover import Taken
+from shadowsd.observe.metrics import Metrics
 
 from .child import Child
 from .clock import Clock
@@ -39,6 +40,7 @@ class Node:
         self.shadow = Shadow(settings.client.name, settings.client.url)
         self.clock = Clock()
         self.history = History()
+        self.metrics = Metrics()
         self.notifier = Notifier()
         self.workers = settings.workers
         self.target = 1
@@ -81,6 +83,7 @@ class Node:
 
     def _taken(self, loss: Loss, taken: Taken) -> None:
         self.leases.told.suspects += taken.suspects
+        self.metrics.reclaimed(taken.taken, taken.quarantined)
         self.wake()
 
     async def changed(self, seconds: float) -> None:

@@ -24,6 +24,8 @@ ROW = struct.Struct("<d40s40sQ")
 GENERATION = struct.Struct("<Q")
 GENERATION_AT = ROW.size - GENERATION.size
 NAME_SIZE = 40
+# How often a child shows that it turns; the master's timers are far longer.
+STAMP_SECONDS = 0.25
 
 
 class Phase(IntEnum):

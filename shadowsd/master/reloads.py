@@ -78,5 +78,6 @@ class Reloads:
                 "The reload failed, and generation %d serves on: %s", node.target,
                 "\n".join(part for part in (outcome.words, outcome.traceback.rstrip()) if part),
             )  # fmt: skip
+        node.metrics.reload("succeeded" if outcome.ok else "failed")
         node.reloading.end(outcome)
         node.notifier.ready()

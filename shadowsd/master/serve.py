@@ -20,6 +20,7 @@ from contextlib import AsyncExitStack
 from time import monotonic
 from typing import Any, NoReturn
 
+import msgspec
 import uvloop
 from setproctitle import setproctitle
 
@@ -28,18 +29,17 @@ from shadows.errors import ConfigurationError
 from shadowsd.engine import Worker
 from shadowsd.engine.hosting import Hosting, Suspects
 from shadowsd.engine.opening import open_patiently
-from shadowsd.observe.logs import configure_logging
+from shadowsd.observe.logs import configure_logging, log_lines_dropped
 from shadowsd.observe.memory import private_bytes
+from shadowsd.observe.tally import Tally
 
 from .assignment import Assignment
 from .channel import Channel
-from .page import Page, Phase
+from .page import STAMP_SECONDS, Page, Phase
 from .prctl import die_with
 
 logger = logging.getLogger("shadowsd.child")
 
-# A child that is this late with its stamps is worth a look; the master's timers are far longer.
-STAMP_SECONDS = 0.25
 TITLE_SECONDS = 1.0
 # Reading it takes the kernel about a millisecond.
 MEMORY_SECONDS = 5.0
@@ -117,6 +117,9 @@ class Service:
         self._serving: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._begun = False
+        self._tally = Tally(log_lines_dropped)
+        if assignment.counts:
+            self._worker.events.observers.append(self._tally.observe)
 
     async def run(self) -> int:
         """Runs the worker to its end."""
@@ -128,6 +131,7 @@ class Service:
         threading.Thread(target=self._stamp_thread, name="shadows stamps", daemon=True).start()
         self._serving = asyncio.create_task(self._serve(), name="shadows worker")
         await asyncio.wait([self._serving])
+        self._push()
         if self._serving.cancelled():
             return DONE
         try:
@@ -188,6 +192,7 @@ class Service:
         now = monotonic()
         self._lag = max(0.0, now - due)
         self._write()
+        self._push()
         asyncio.get_running_loop().call_later(STAMP_SECONDS, self._stamp, now + STAMP_SECONDS)
 
     def _write(self) -> None:
@@ -200,6 +205,12 @@ class Service:
     def _keep_title(self) -> None:
         self._title()
         asyncio.get_running_loop().call_later(TITLE_SECONDS, self._keep_title)
+
+    def _push(self) -> None:
+        """Sends what was counted; what a master that is held up does not take goes with the next."""
+        for delta in self._tally.take():
+            if not self._channel.send({"tally": msgspec.msgpack.encode(delta)}):
+                self._tally.restore(delta)
 
     def _title(self) -> None:
         assignment = self._assignment

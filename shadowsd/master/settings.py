@@ -7,6 +7,7 @@ from typing import Any
 
 from shadows.errors import ConfigurationError
 from shadows.settings import require_duration
+from shadowsd.observe.addresses import Address
 
 from .assignment import Client, Engine
 from .world import Limits
@@ -42,8 +43,8 @@ class Settings:
     max_deaths: int = 3
     logging_level: str = "info"
     logging_format: str = "plain"
-    healthcheck_port: tuple[str, int] | None = None
-    metrics_port: tuple[str, int] | None = None
+    healthcheck_port: Address | None = None
+    metrics_port: Address | None = None
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError, naming the option and the remedy."""
