@@ -5,6 +5,7 @@ import click
 from shadows import __version__
 
 from .daemon import run
+from .demo.command import demo
 from .program import Program
 from .ruling import reload, scale, stacks, stop
 from .status import status
@@ -32,7 +33,7 @@ def main() -> None:
     """
 
 
-for command in (run, status, reload, scale, stacks, stop):
+for command in (run, status, reload, scale, stacks, stop, demo):
     main.add_command(command)
 
 if __name__ == "__main__":

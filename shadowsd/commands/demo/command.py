@@ -1,0 +1,116 @@
+"""The command: prepares a place that vanishes again, and lets the parts of the demo follow each other in it."""
+
+import asyncio
+import signal
+import tempfile
+from pathlib import Path
+
+import click
+
+from shadows import Shadow
+
+from . import tasks
+from .acts import Demo, Recovery, tell
+from .daemon import WORKERS, Daemon
+from .telling import Teller
+
+NAME = "demo"
+# It takes about ten seconds; a machine that needs six times as long has other worries.
+LIMIT_SECONDS = 60.0
+LOOK_SECONDS = 0.05
+
+NEXT = f"""
+Next:
+  shadowsd --tasks myapp.tasks --workers 4    your tasks, with the Redis of SHADOWS_URL
+  shadowsd status, top, reload, stop          speak to a daemon that runs; shadowsd --help lists all
+  shadowsd doctor                             says what would bite in production
+  The tasks that you saw: {tasks.__file__}
+"""
+
+
+@click.command()
+def demo() -> None:
+    """Show what the daemon does: tasks, a crash that is survived, a reload.
+
+    It needs no Redis, ends by itself after some seconds, and leaves nothing behind.
+    """
+    teller = Teller()
+    teller.plain("A Redis of its own, a shadowsd with two workers, and some tasks: about eight seconds.")
+    teller.plain("Everything is in a temporary directory, and nothing of it stays.")
+    try:
+        asyncio.run(interruptible(teller))
+    except asyncio.CancelledError:
+        raise click.ClickException("The demo was stopped before its end; nothing of it is left.") from None
+    except TimeoutError:
+        raise click.ClickException(
+            f"The demo did not come to its end within {LIMIT_SECONDS:g} s; nothing of it is left. Try it again when "
+            "this machine has less to do."
+        ) from None
+    teller.plain(NEXT)
+
+
+async def interruptible(teller: Teller) -> None:
+    """Ends in order when a service manager or a closed terminal says so, as it does after Ctrl-C."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    async with asyncio.timeout(LIMIT_SECONDS):
+        await play(teller)
+
+
+async def play(teller: Teller) -> None:
+    """Everything, from an empty directory to none."""
+    recovery = Recovery()
+    with tempfile.TemporaryDirectory(prefix="shadowsd-demo-") as directory:
+        url = f"embedded://{directory}/redis"
+        # The Redis is the demo's: it is there before the daemon comes, and ends after it.
+        async with Shadow(NAME, url, serializer="msgpack") as shadow:
+            daemon = Daemon(Path(directory), NAME, url, lambda record: tell(record, teller, recovery))
+            async with daemon:
+                await serving(daemon)
+                watching = asyncio.create_task(watch(daemon, recovery))
+                try:
+                    done, left = await parts(Demo(teller, shadow, recovery), daemon)
+                finally:
+                    watching.cancel()
+                teller.heading("The end", "shadowsd stop                             # or: kill -TERM")
+                await daemon.ask("stop")
+            assert daemon.process is not None
+            teller.say(
+                "demo",
+                f"The daemon ended with exit code {daemon.process.returncode}. {done} tasks are done, one is in the "
+                f"quarantine, {left} are left.",
+            )
+
+
+async def parts(demo: Demo, daemon: Daemon) -> tuple[int, int]:
+    """One after the other."""
+    await demo.first_tasks()
+    await demo.fan_out()
+    await demo.crash()
+    await demo.reload(daemon)
+    return await demo.end()
+
+
+async def serving(daemon: Daemon) -> None:
+    """Waits until all workers take tasks. Raises ClickException when the daemon ended instead."""
+    assert daemon.process is not None
+    while True:
+        if daemon.process.returncode is not None:
+            raise click.ClickException("The daemon could not begin:\n" + "\n".join(daemon.last_lines))
+        try:
+            if len(await daemon.ready()) == WORKERS:
+                return
+        except click.ClickException:
+            pass  # its control socket is not there yet
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def watch(daemon: Daemon, recovery: Recovery) -> None:
+    """Keeps an eye on each worker that comes."""
+    while True:
+        rows = (await daemon.ask("status"))["slots"]
+        # A suspect's worker is made for one task, and ends with it.
+        recovery.watch([row["pid"] for row in rows if row["pid"] and not row["suspect"]])
+        await asyncio.sleep(LOOK_SECONDS)

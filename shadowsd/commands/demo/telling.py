@@ -1,0 +1,50 @@
+"""What the demo prints: one line for each thing that happens, with colours at a terminal only."""
+
+from time import monotonic
+
+from rich.console import Console
+from rich.text import Text
+
+STYLES = {"demo": "bold", "shadowsd": "cyan", "warning": "yellow", "task": "green"}
+# Columns for words, however narrow the terminal is.
+NARROWEST = 20
+
+
+class Teller:
+    """Prints, and knows how long the demo has run."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+        self._began = monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since the demo began."""
+        return monotonic() - self._began
+
+    def say(self, who: str, words: str, style: str = "") -> None:
+        """One line of who says it, the demo, the daemon or a task."""
+        line = Text(f"{self.seconds:5.1f} s  ", style="dim")
+        line.append(f"{who:<9} ", style=STYLES.get(style or who, STYLES["task"]))
+        said = Text(words, style=STYLES["warning"] if style == "warning" else "")
+        if self._console.is_terminal:
+            indent = line.cell_len
+            rows = said.wrap(self._console, max(NARROWEST, self._console.width - indent))
+            said = Text("\n" + " " * indent).join(rows)
+        line.append_text(said)
+        self._print(line)
+
+    def plain(self, words: str = "", style: str = "") -> None:
+        """Whatever stands outside of time."""
+        self._print(Text(words, style=style))
+
+    def heading(self, title: str, code: str = "") -> None:
+        """A new part, and what one would write to have it."""
+        self.plain()
+        self.plain(title, "bold underline")
+        for line in code.strip().splitlines():
+            self.plain(f"           {line}", "dim")
+
+    def _print(self, line: Text) -> None:
+        # Not wrapped: lines that go to a file or a pipe must stay lines.
+        self._console.print(line, soft_wrap=True)

@@ -1,0 +1,102 @@
+"""`shadowsd demo`: the newcomer's first command needs no server, shows a crash survived, and ends by itself."""
+
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.processes import Process
+from tests.waiting import wait_for
+
+# It takes about eight seconds on a machine that does nothing else.
+PATIENCE_SECONDS = 60
+
+
+class Demo(Process):
+    """The command, in an environment that is configured for quite another shadow."""
+
+    def __init__(self, temporary: Path) -> None:
+        environment = {
+            "TMPDIR": str(temporary), "SHADOWS_NAME": "another", "SHADOWS_SERIALIZER": "pickle",
+            "SHADOWS_SECRET": "kept by both", "SHADOWSD_WORKERS": "0",
+        }  # fmt: skip
+        super().__init__("-m", "shadowsd.commands.shadowsd", "demo", environment=environment)
+
+
+@pytest.fixture(scope="module")
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where it keeps its Redis while it runs."""
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def printed(temporary: Path) -> str:
+    """What it prints, to its end."""
+    with Demo(temporary) as process:
+        code = process.wait(PATIENCE_SECONDS)
+        assert code == 0, process.output
+        return process.output
+
+
+def test_tasks_run_now_later_again_and_again(printed: str) -> None:
+    assert "greet     Hello, Ada!" in printed
+    assert re.search(r"Grace's greeting began \d+ ms after its time", printed)
+    assert "page 1 came at attempt 3." in printed
+    assert printed.count("I run every second.") > 1
+    assert "All 60 thumbnails are made." in printed
+
+
+def test_the_crash_is_survived_and_its_cause_is_named(printed: str) -> None:
+    assert re.search(r"The worker in slot \d .* is gone: killed by SIGKILL", printed)
+    assert "All 6 orders are packed." in printed
+    assert re.search(r"quarantine\. Its cause there: .*killed by SIGKILL", printed)
+    (after,) = re.findall(r"began to run again after ([\d and]+) ms", printed)
+    assert all(int(milliseconds) >= 0 for milliseconds in after.split(" and "))
+
+
+def test_the_reload_kept_both_workers(printed: str) -> None:
+    assert "never fewer than 2 workers served" in printed
+
+
+def test_it_says_how_it_ended_and_what_to_try_next(printed: str) -> None:
+    assert "ended with exit code 0. 130 tasks are done, one is in the quarantine, 0 are left." in printed
+    assert "shadowsd --tasks myapp.tasks" in printed
+
+
+def test_it_writes_plain_lines_where_no_terminal_is(printed: str) -> None:
+    assert printed.isascii()
+    assert "\x1b" not in printed
+
+
+@pytest.mark.usefixtures("printed")
+def test_nothing_of_it_stays(temporary: Path) -> None:
+    assert_nothing_is_left(temporary)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_stopped_half_way_cleans_up_too(tmp_path: Path, number: signal.Signals) -> None:
+    with Demo(tmp_path) as process:
+        wait_for(lambda: "Packing order" in process.output, "workers are busy", PATIENCE_SECONDS)
+        process.signal(number)
+        assert process.wait() == 1
+        assert "Traceback" not in process.output
+    assert_nothing_is_left(tmp_path)
+
+
+def assert_nothing_is_left(temporary: Path) -> None:
+    """Neither a file nor a process."""
+    assert list(temporary.iterdir()) == []
+    assert not [command for command in commands_running() if str(temporary) in command]
+
+
+def commands_running() -> list[str]:
+    """Command lines and environments of all processes of this machine."""
+    found = []
+    for directory in Path("/proc").iterdir():
+        if directory.name.isdigit():
+            try:
+                found += [(directory / name).read_text(errors="replace") for name in ("cmdline", "environ")]
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+    return found
