@@ -141,9 +141,9 @@ def collection(module: ModuleType, member: str) -> Iterable[TaskFunction]:
     found = getattr(module, member, None)
     if found is None:
         near = lazy.difflib().get_close_matches(member, vars(module), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = f"Did you mean {near[0]!r}?" if near else f"Write {member} = [first_task, second_task] there."
         raise RegistrationError(
-            f"The module {module.__name__} has no member {member!r}; expected a list of task functions.{hint}"
+            f"The module {module.__name__} has no member {member!r}; expected a list of task functions. {hint}"
         )
     if callable(found):
         return [found]

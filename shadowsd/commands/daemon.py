@@ -14,11 +14,13 @@ from shadows.errors import ConfigurationError
 from shadowsd.master.assignment import Client, Engine
 from shadowsd.master.master import Master
 from shadowsd.master.paths import logical_directory, own_control_path
-from shadowsd.master.settings import Settings
+from shadowsd.master.settings import FORK, Settings
 from shadowsd.observe.logs import configure_logging, default_format, flush_log
 
 from .daemon_options import daemon_options, default_name
 from .program import Misconfigured
+from .tables import counted
+from .trial import try_to_import
 
 ARGUMENTS = "shadowsd.arguments"
 ENGINE = frozenset(Engine.__slots__)
@@ -41,11 +43,17 @@ def settings_of(values: dict[str, Any], directory: Path) -> Settings:
     # Made and thrown away: it takes the environment into account, and refuses what no process could use.
     shadow = Shadow(values["shadow_name"], values["url"])
     control = values["control"] or own_control_path(shadow.name)
+    app_dir = directory / (values["app_dir"] or "")
+    if not app_dir.is_dir():
+        raise ConfigurationError(
+            f"--app-dir {app_dir} is no directory. Give the one that holds the modules of --tasks; without it they are "
+            "looked for where shadowsd is started."
+        )
     plain = {name: value for name, value in values.items() if name not in ENGINE | ELSEWHERE}
     return Settings(
         shadow=shadow.name,
         name=values["name"] or default_name(),
-        app_dir=str(directory / (values["app_dir"] or "")),
+        app_dir=str(app_dir),
         control=Path(control),
         insists_on_control=values["control"] is not None,
         client=Client(shadow.name, shadow.settings.url),
@@ -58,7 +66,7 @@ def settings_of(values: dict[str, Any], directory: Path) -> Settings:
 
 @click.command(cls=Remembering, context_settings={"show_default": True, "auto_envvar_prefix": "SHADOWSD"})
 @daemon_options
-@click.option("--check-config", is_flag=True, help="Say whether these settings can be used, and end.")
+@click.option("--check-config", is_flag=True, help="Import the tasks, say whether it would start, and end.")
 @click.pass_context  # type: ignore[arg-type] # mypy can not match **values
 def run(context: click.Context, check_config: bool, **values: Any) -> None:
     """Run tasks in several processes, and keep them alive.
@@ -69,7 +77,7 @@ def run(context: click.Context, check_config: bool, **values: Any) -> None:
     directory = logical_directory()
     settings = settings_of(values, directory)
     if check_config:
-        click.echo(f"These settings can be used: {settings.workers} workers of {settings.shadow!r}.")
+        check(settings)
         return
     configure_logging(settings.logging_level, settings.logging_format)
     # For `ps`, and because the arguments may hold a password, which is nobody's business there.
@@ -79,6 +87,20 @@ def run(context: click.Context, check_config: bool, **values: Any) -> None:
     if failure:
         raise Misconfigured(failure)
     sys.exit(code)
+
+
+def check(settings: Settings) -> None:
+    """Says what would start. Raises Misconfigured when it would not."""
+    trial = try_to_import(settings)
+    if trial.failure:
+        click.echo(trial.traceback, err=True, nl=False)
+        raise Misconfigured(trial.failure)
+    known = ", ".join(trial.functions)
+    click.echo(
+        f"These settings can be used: {counted(settings.workers, 'worker')} of {settings.shadow!r}, which know {known}."
+    )
+    if trial.obstacles and settings.spawn == FORK:
+        click.echo(f"Each worker is executed, not forked: the imports left {', and '.join(trial.obstacles)}.")
 
 
 async def serve(settings: Settings, read_again: Callable[[], Settings]) -> tuple[int, str]:

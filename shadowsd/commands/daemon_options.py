@@ -1,5 +1,6 @@
 """The options of `shadowsd run`: each on the command line, in the environment, and in a TOML file."""
 
+import json
 import re
 import socket
 import tomllib
@@ -17,6 +18,8 @@ from .options import address, duration, shadow_options, task_paths
 from .program import Misconfigured
 
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+# What a command line may say, and a file that it names may not.
+NOT_IN_A_FILE = ("config", "check_config", "help")
 SIZE = re.compile(r"([0-9]+)\s*([kmg]?)i?b?", re.IGNORECASE)
 
 
@@ -48,17 +51,33 @@ def read_config(context: click.Context, parameter: click.Parameter, path: Path |
         raise Misconfigured(f"--config {path} can't be read: {error.strerror}. Give the path of a TOML file.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"--config {path} is no TOML: {error}. Write lines such as `workers = 8`.") from None
-    known = {name: each for each in context.command.params if each.name for name in names_of(each)}
+    known = {name: each for each in context.command.params for name in names_of(each) if name not in NOT_IN_A_FILE}
     defaults: dict[str, Any] = {}
     for key, value in values.items():
         name = key.replace("-", "_")
-        if name not in known or name == "config":
-            raise Misconfigured(f"--config {path}: there is no setting {key!r}{nearest(name, known)}.")
-        if isinstance(value, dict):
-            raise Misconfigured(f"--config {path}: {key!r} is a table; the file has plain settings only.")
-        defaults[known[name].name or name] = value
+        if name not in known:
+            raise Misconfigured(f"--config {path}: there is no setting {key!r}{nearest(name, known)}")
+        option = known[name]
+        defaults[option.name or name] = as_written(path, key, value, option)
+        try:
+            # Here, where it can still be said that the file is wrong, and not the command line.
+            option.process_value(context, defaults[option.name or name])
+        except click.BadParameter as error:
+            raise Misconfigured(f"--config {path}: {key!r} can't be used: {error.message}") from None
     context.default_map = {**(context.default_map or {}), **defaults}
     return path
+
+
+def as_written(path: Path, key: str, value: Any, option: click.Parameter) -> Any:
+    """A value of the file as the command line would have it: text, or several texts."""
+    several = isinstance(option, click.Option) and option.multiple
+    for value_type, name in ((dict, "a table"), (bool, "true or false"), *(() if several else ((list, "a list"),))):
+        if isinstance(value, value_type):
+            raise Misconfigured(
+                f"--config {path}: {key!r} is {name}; expected {'texts' if several else 'one value'}. Write it as "
+                f"{key} = {json.dumps(['app.tasks'] if several else option.default or 'text')}."
+            )
+    return [str(item) for item in (value if isinstance(value, list) else [value])] if several else str(value)
 
 
 def names_of(parameter: click.Parameter) -> set[str]:
@@ -69,7 +88,7 @@ def names_of(parameter: click.Parameter) -> set[str]:
 def nearest(name: str, known: dict[str, Any]) -> str:
     """A suggestion, if one is near."""
     found = lazy.difflib().get_close_matches(name, known, 1)
-    return f"; did you mean {found[0]!r}?" if found else f"; there are {', '.join(sorted(known))}"
+    return f". Did you mean {found[0]!r}?" if found else f". There are {', '.join(sorted(known))}."
 
 
 def option[F: Callable[..., Any]](name: str, **settings: Any) -> Callable[[F], F]:

@@ -5,8 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from shadows.durations import format_duration
 from shadows.errors import ConfigurationError
-from shadows.settings import require_duration
 from shadowsd.observe.addresses import Address
 
 from .assignment import Client, Engine
@@ -15,6 +15,7 @@ from .world import Limits
 FORK, EXEC = "fork", "exec"
 # A fresh worker's own memory moves by some megabytes; a limit within that would recycle it for ever.
 LEAST_MEMORY = 16 << 20
+LEAST_DURATION = timedelta(milliseconds=1)
 # What a name may take: with a slot and a random part it must fit into the child's page, and into one line of a table.
 LONGEST_NAME = 200
 
@@ -64,8 +65,11 @@ class Settings:
             raise ConfigurationError(f"--name is {len(self.name.encode())} bytes long; give at most {LONGEST_NAME}.")
         for name in ("drain_timeout", "boot_timeout", "hang_timeout", "task_timeout", "reload_drain_timeout"):
             value = getattr(self, name)
-            if value is not None:
-                require_duration(f"--{name.replace('_', '-')}", value, timedelta(milliseconds=1))
+            if value is not None and value < LEAST_DURATION:
+                raise ConfigurationError(
+                    f"--{name.replace('_', '-')} is {format_duration(value)}; expected a duration of at least "
+                    f"{format_duration(LEAST_DURATION)}, such as 30s."
+                )
 
     @staticmethod
     def _require_number(option: str, value: int, least: int, meaning: str) -> None:

@@ -61,13 +61,12 @@ def output_of(*arguments: str) -> str:
     return result.output
 
 
-class Worker(Process):
-    """`shadows worker`, started and not waited for; its output stays after the block."""
+class Command(Process):
+    """A command, started and not waited for; its output stays after the block."""
 
     def __init__(self, *arguments: str | Path, **environment: str) -> None:
         self._said: str | None = None
-        command = ("-m", "shadowsd.commands.shadows", "worker")
-        super().__init__(*command, *arguments, environment={"SHADOWS_WORKER_LOGGING_FORMAT": "plain"} | environment)
+        super().__init__("-m", *arguments, environment={"SHADOWS_WORKER_LOGGING_FORMAT": "plain"} | environment)
 
     def __exit__(self, *error: object) -> None:
         self._said = super().output
@@ -79,8 +78,24 @@ class Worker(Process):
 
     def says(self, words: str) -> None:
         """Waits until its output has these words."""
-        wait_for(lambda: words in self.output or self.process.poll() is not None, f"the worker says {words!r}")
+        wait_for(lambda: words in self.output or self.process.poll() is not None, f"it says {words!r}")
         assert words in self.output, f"it ended with {self.process.returncode}:\n{self.output}"
+
+
+class Worker(Command):
+    """`shadows worker`."""
+
+    def __init__(self, *arguments: str | Path, **environment: str) -> None:
+        super().__init__("shadowsd.commands.shadows", "worker", *arguments, **environment)
+
+
+class Daemon(Command):
+    """`shadowsd`, with a control socket in a directory of the test; its tasks are there, too."""
+
+    def __init__(self, directory: Path, *arguments: str | Path, **environment: str) -> None:
+        self.control = directory / "control.sock"
+        places = {"SHADOWSD_CONTROL": str(self.control), "SHADOWSD_APP_DIR": str(directory), "SHADOWSD_NAME": "node"}
+        super().__init__("shadowsd.commands.shadowsd", *arguments, **places | environment)
 
 
 def task_file(directory: Path, source: str = TASKS, name: str = "chores") -> str:

@@ -15,7 +15,8 @@ def test_the_command_knows_its_version() -> None:
 def test_options_without_a_command_are_those_of_run() -> None:
     """`shadowsd --workers 8` is what people type."""
     result = CliRunner().invoke(main, ["--workers", "3", "--shadows", "orders", "--check-config"])
-    assert (result.exit_code, result.output) == (0, "These settings can be used: 3 workers of 'orders'.\n")
+    told = "These settings can be used: 3 workers of 'orders', which know fail, sleep, trace.\n"
+    assert (result.exit_code, result.output) == (0, told)
 
 
 def test_where_no_master_answers_it_says_so_and_what_to_do(tmp_path: Path) -> None:
