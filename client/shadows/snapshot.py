@@ -27,7 +27,8 @@ class TaskRow(NamedTuple):
 
 
 class WorkerInfo(NamedTuple):
-    """One living worker, as its last beat told."""
+    """One worker, as its last beat told. `kind` is "worker", or "child" for one that a master started: then `node`,
+    `slot` and `generation` say which. A master has the kind "master", and tells its `version`."""
 
     name: str
     last_seen: datetime
@@ -37,6 +38,11 @@ class WorkerInfo(NamedTuple):
     running: int = 0
     done: int = 0
     tasks: tuple[str, ...] = ()
+    kind: str = "worker"
+    node: str = ""
+    slot: int = 0
+    generation: int = 0
+    version: str = ""
 
 
 class Snapshot(NamedTuple):
@@ -130,8 +136,7 @@ def entry_row(id: bytes, fields: list[bytes], held: tuple[str, float, int] | Non
 
 async def read_workers(link: Link, keys: Keys) -> list[WorkerInfo]:
     """The workers whose lease has not ended."""
-    now = await server_now(link)
-    alive = set(await link.ask("ZRANGEBYSCORE", keys.leases, now, "+inf"))
+    alive = await living(link, keys)
     beats = await link.ask("HGETALL", keys.workers)
     functions = pairs(await link.ask("HGETALL", keys.functions))
     rows = []
@@ -142,12 +147,31 @@ async def read_workers(link: Link, keys: Keys) -> list[WorkerInfo]:
     return sorted(rows, key=lambda row: row.name)
 
 
+async def read_masters(link: Link, keys: Keys) -> tuple[list[WorkerInfo], list[WorkerInfo]]:
+    """The masters whose lease has not ended, and those that went without signing off."""
+    alive = await living(link, keys)
+    rows = await link.ask("HGETALL", keys.nodes)
+    there: list[WorkerInfo] = []
+    gone: list[WorkerInfo] = []
+    for consumer, row in zip(rows[::2], rows[1::2], strict=True):
+        name = text(consumer)
+        found = worker_info(name, row, b"\x90")._replace(kind="master", node=worker_of(name))
+        (there if consumer in alive else gone).append(found)
+    return sorted(there), sorted(gone)
+
+
+async def living(link: Link, keys: Keys) -> set[bytes]:
+    """The consumers whose lease has not ended."""
+    return {*await link.ask("ZRANGEBYSCORE", keys.leases, await server_now(link), "+inf")}
+
+
 def worker_info(consumer: str, beat: bytes, functions: bytes) -> WorkerInfo:
     """One worker from its beat; what can't be read of it is left out."""
     said, names = lazy.told().read(beat, functions)
     return WorkerInfo(
-        worker_of(consumer), moment(said.at), said.host, said.pid, said.concurrency, said.running, said.done, names
-    )
+        worker_of(consumer), moment(said.at), said.host, said.pid, said.concurrency, said.running, said.done, names,
+        said.kind, said.node, said.slot, said.generation, said.version,
+    )  # fmt: skip
 
 
 async def read_task_workers(link: Link, keys: Keys, name: str) -> list[WorkerInfo]:

@@ -12,6 +12,11 @@ class Told(msgspec.Struct):
     concurrency: int = 0
     running: int = 0
     done: int = 0
+    kind: str = "worker"
+    node: str = ""
+    slot: int = 0
+    generation: int = 0
+    version: str = ""
 
 
 def read(beat: bytes, functions: bytes) -> tuple[Told, tuple[str, ...]]:

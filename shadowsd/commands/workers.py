@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 import click
 
 from shadows import Shadow
-from shadows.snapshot import WorkerInfo
+from shadows.snapshot import WorkerInfo, read_masters
 
 from .options import json_option, on_shadow
 from .tables import away, show, show_json
 
-COLUMNS = ("Worker", "Host", "PID", "Running", "Done", "Last seen", "Tasks")
+COLUMNS = ("Worker", "Kind", "Node", "Slot", "Gen", "Host", "PID", "Running", "Done", "Last seen", "Tasks")
+MASTER = "master"
 
 
 @click.group()
@@ -23,8 +24,10 @@ def workers() -> None:
 @json_option
 @on_shadow
 async def list_all(shadow: Shadow, as_json: bool) -> None:
-    """List the workers that live."""
-    tell(await shadow.workers(), as_json, f"No worker of {shadow.name} is alive. Start one: shadows worker --tasks ...")
+    """List the workers that live, and the masters of `shadowsd` with theirs."""
+    masters, _ = await read_masters(shadow.queries, shadow.keys)
+    found = [*masters, *await shadow.workers()]
+    tell(found, as_json, f"No worker of {shadow.name} is alive. Start one: shadows worker --tasks ...")
 
 
 @workers.command("for-task")
@@ -48,12 +51,21 @@ def tell(found: Sequence[WorkerInfo], as_json: bool, when_none: str) -> None:
 
 
 def show_workers(found: Sequence[WorkerInfo], now: datetime) -> None:
-    """The table of workers."""
-    show("Workers", COLUMNS, [cells(worker, now) for worker in found])
+    """The table of workers: those of one node stand below their master."""
+    show("Workers", COLUMNS, [cells(worker, now) for worker in sorted(found, key=place)])
+
+
+def place(worker: WorkerInfo) -> tuple[str, bool, int, str]:
+    """Where a worker stands in the table."""
+    return (worker.node or worker.name, worker.kind != MASTER, worker.slot, worker.name)
 
 
 def cells(worker: WorkerInfo, now: datetime) -> tuple[object, ...]:
-    """One worker of the table."""
-    load = f"{worker.running} of {worker.concurrency}"
-    seen = away(worker.last_seen, now)
-    return (worker.name, worker.host, worker.pid, load, worker.done, seen, ", ".join(worker.tasks))
+    """One worker of the table; a master runs nothing itself."""
+    runs = worker.kind != MASTER
+    load = f"{worker.running} of {worker.concurrency}" if runs else None
+    generation = None if worker.kind == "worker" else worker.generation
+    return (
+        worker.name, worker.kind, worker.node or None, worker.slot or None, generation, worker.host, worker.pid, load,
+        worker.done if runs else None, away(worker.last_seen, now), ", ".join(worker.tasks) or None,
+    )  # fmt: skip
