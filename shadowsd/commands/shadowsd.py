@@ -6,6 +6,7 @@ from shadows import __version__
 
 from .daemon import run
 from .demo.command import demo
+from .doctor.command import doctor
 from .program import Program
 from .ruling import reload, scale, stacks, stop
 from .status import status
@@ -33,7 +34,7 @@ def main() -> None:
     """
 
 
-for command in (run, status, reload, scale, stacks, stop, demo):
+for command in (run, status, reload, scale, stacks, stop, doctor, demo):
     main.add_command(command)
 
 if __name__ == "__main__":
