@@ -10,6 +10,7 @@ from .doctor.command import doctor
 from .program import Program
 from .ruling import reload, scale, stacks, stop
 from .status import status
+from .unit import unit
 
 
 class Daemon(Program):
@@ -34,7 +35,7 @@ def main() -> None:
     """
 
 
-for command in (run, status, reload, scale, stacks, stop, doctor, demo):
+for command in (run, status, reload, scale, stacks, stop, doctor, unit, demo):
     main.add_command(command)
 
 if __name__ == "__main__":
