@@ -10,6 +10,7 @@ from .doctor.command import doctor
 from .program import Program
 from .ruling import reload, scale, stacks, stop
 from .status import status
+from .top import top
 from .unit import unit
 
 
@@ -35,7 +36,7 @@ def main() -> None:
     """
 
 
-for command in (run, status, reload, scale, stacks, stop, doctor, unit, demo):
+for command in (run, status, top, reload, scale, stacks, stop, doctor, unit, demo):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -14,6 +14,9 @@ from .tables import counted, show, show_json
 
 COLUMNS = ("Slot", "PID", "State", "Gen", "Busy", "Done", "Memory", "Up", "Longest running")
 
+# Below this, whole seconds would hide what there is to see.
+TENTHS_SECONDS = 10.0
+
 
 @click.command()
 @click.argument("slot", type=int, required=False)
@@ -36,7 +39,7 @@ def show_node(node: dict[str, Any]) -> None:
     which = f"pid {node['pid']}, {node['version']}"
     click.echo(f"{node['node']} serves {node['shadow']!r} at {node['url']} ({which}): {state}")
     if node["reloading_to"]:
-        click.echo(f"Reloading from generation {node['generation']} to {node['reloading_to']}.")
+        click.echo(f"Reloading to generation {node['reloading_to']}.")
     elif node["last_reload"] and not node["last_reload"]["ok"]:
         click.echo(f"The last reload failed: {node['last_reload']['words']}")
     if node["suspects"]:
@@ -62,8 +65,8 @@ def longest(task: dict[str, Any] | None) -> str | None:
 
 
 def short(seconds: float) -> str:
-    """A duration to the second."""
-    return format_duration(timedelta(seconds=round(seconds)))
+    """A duration to the second; a short one to the tenth."""
+    return format_duration(timedelta(seconds=round(seconds, 1) if seconds < TENTHS_SECONDS else round(seconds)))
 
 
 def show_slot(slot: dict[str, Any]) -> None:

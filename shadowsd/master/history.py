@@ -32,6 +32,7 @@ class History:
         self._endings: dict[int, deque[Ending]] = {}
         self._deaths: dict[int, list[float]] = {}
         self._not_before: dict[int, float] = {}
+        self._restarts: dict[int, int] = {}
         self.degraded = False
 
     def note(self, slot: int, ending: Ending) -> None:
@@ -42,9 +43,14 @@ class History:
         """It ended unasked: returns the seconds until the slot is filled again."""
         before = [] if ready_for >= HEALTHY_SECONDS else self._deaths.get(slot, [])
         deaths = self._deaths[slot] = [*counting(before, now), now]
+        self._restarts[slot] = self.restarts(slot) + 1
         wait = pause(deaths, random.random)
         self._not_before[slot] = now + wait
         return wait
+
+    def restarts(self, slot: int) -> int:
+        """How often the slot had to be filled again because its child ended unasked."""
+        return self._restarts.get(slot, 0)
 
     def held(self, slots: int, now: float) -> frozenset[int]:
         """The slots that must wait; in a crash loop all but one, which probes."""

@@ -93,6 +93,7 @@ def child_row(child: Child, node: Node) -> dict[str, Any]:
         "memory": head.memory,
         "lag_seconds": head.lag,
         "uptime_seconds": now - child.spawned_at,
+        "restarts": node.history.restarts(child.slot),
         "silence": silence.kind.value if silence.seconds else "",
         "silent_seconds": silence.seconds,
         "longest": None
