@@ -45,6 +45,8 @@ def test_tasks_run_now_later_again_and_again(printed: str) -> None:
     assert "page 1 came at attempt 3." in printed
     assert printed.count("I run every second.") > 1
     assert "All 60 thumbnails are made." in printed
+    # The log of a worker has lines for the start and the end of each run, which would drown the story.
+    assert "thumbnail with key" not in printed
 
 
 def test_the_crash_is_survived_and_its_cause_is_named(printed: str) -> None:

@@ -1,4 +1,4 @@
-"""The newcomer's first command: an example that needs no server, shows what happens, and ends by itself."""
+"""An example that needs no server, shows what happens, and ends by itself."""
 
 import re
 from pathlib import Path

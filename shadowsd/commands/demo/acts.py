@@ -3,7 +3,6 @@
 import asyncio
 import os
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import click
 
@@ -17,6 +16,8 @@ ORDERS = 6
 PICTURES = 60
 DURING_RELOAD = 60
 LOOK_SECONDS = 0.02
+# What a task's own logger is named by, before the task's name.
+TASKS = "shadows.task."
 # The lines of the daemon's log below a warning that belong to the story.
 STORY = ("Ready:", "Reloading:", "The first worker", "Stopping:", "Reloaded:")
 
@@ -167,12 +168,13 @@ class Recovery:
 def tell(record: Record, teller: Teller, recovery: Recovery) -> None:
     """One record of the daemon's log, if it belongs to the story."""
     words = str(record.get("message", ""))
-    function: Any = record.get("function")
-    if function is not None:
-        if function == "pack":
+    logger, _, task = str(record.get("logger", "")).partition(TASKS)
+    if task:
+        if task == "pack":
             recovery.began(record)
-        teller.say(function, words, "task")
+        teller.say(task, words, "task")
     elif record.get("level") in ("WARNING", "ERROR"):
         teller.say("shadowsd", words, "warning")
-    elif words.startswith(STORY) or "is retried" in words:
-        teller.say("shadowsd", words)
+    # Of the lines about runs only those that say more than the task itself does.
+    elif words.startswith(STORY) if logger == "shadowsd" else "is retried" in words:
+        teller.say(str(record.get("function", logger)), words)

@@ -11,7 +11,7 @@ from shadows import Shadow
 
 from . import tasks
 from .acts import Demo, Recovery, tell
-from .daemon import WORKERS, Daemon
+from .daemon import Daemon
 from .telling import Teller
 
 NAME = "demo"
@@ -96,15 +96,12 @@ async def parts(demo: Demo, daemon: Daemon) -> tuple[int, int]:
 async def serving(daemon: Daemon) -> None:
     """Waits until all workers take tasks. Raises ClickException when the daemon ended instead."""
     assert daemon.process is not None
-    while True:
-        if daemon.process.returncode is not None:
-            raise click.ClickException("The daemon could not begin:\n" + "\n".join(daemon.last_lines))
-        try:
-            if len(await daemon.ready()) == WORKERS:
-                return
-        except click.ClickException:
-            pass  # its control socket is not there yet
-        await asyncio.sleep(LOOK_SECONDS)
+    ends = [asyncio.create_task(daemon.process.wait()), asyncio.create_task(daemon.serves.wait())]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    for end in ends:
+        end.cancel()
+    if not daemon.serves.is_set():
+        raise click.ClickException("The daemon could not begin:\n" + "\n".join(daemon.last_lines))
 
 
 async def watch(daemon: Daemon, recovery: Recovery) -> None:

@@ -18,6 +18,8 @@ WORKERS = 2
 # How long a drain, and then the end of a daemon that was told to stop, may take before it is killed.
 DRAIN_SECONDS = 5
 END_SECONDS = 10.0
+# How its log says that all workers serve: heard there, so that the story is told in its order.
+READY = "Ready:"
 KEPT_LINES = 30
 # A line of the log may hold a whole traceback.
 LONGEST_LINE = 1 << 20
@@ -36,6 +38,7 @@ class Daemon:
         self._control = directory / "control.sock"
         self._hearing: asyncio.Task[None] | None = None
         self.process: asyncio.subprocess.Process | None = None
+        self.serves = asyncio.Event()
         self.last_lines: deque[str] = deque(maxlen=KEPT_LINES)
 
     @property
@@ -90,6 +93,8 @@ class Daemon:
                 continue  # not a record: what an interpreter prints as it dies
             if isinstance(record, dict):
                 self._heard(record)
+                if str(record.get("message")).startswith(READY):
+                    self.serves.set()
 
     async def ask(self, command: str, **values: Any) -> Any:
         """One command over the control socket, as `shadowsd status` and its kin send them."""
