@@ -10,21 +10,26 @@ SYSTEM = Path("/run/shadowsd")
 
 def own_control_path(shadow: str, environment: Mapping[str, str] = os.environ) -> Path:
     """Where a master of this shadow listens when nothing else is said: one path for each shadow of a user."""
-    name = f"{quote(shadow, safe='')}.sock"
-    if runtime := environment.get("RUNTIME_DIRECTORY", "").partition(":")[0]:
-        return Path(runtime) / name
-    return next(directory for directory in _directories(environment)) / name
+    return next(_directories(environment)) / socket_name(shadow)
 
 
 def control_paths(shadow: str, environment: Mapping[str, str] = os.environ) -> list[Path]:
-    """Where one may be listening; the first that exists is meant. A service of another name has a directory of its
-    own below the system's."""
-    name = f"{quote(shadow, safe='')}.sock"
+    """Where one may be listening; the first that exists is meant. An instance of the service has a directory of its
+    own beside the service's, so that neither takes the other's with it when it stops."""
+    name = socket_name(shadow)
     places = [directory / name for directory in (*_directories(environment), SYSTEM)]
-    return [*dict.fromkeys(places), *sorted(SYSTEM.glob(f"*/{name}"))]
+    return [*dict.fromkeys(places), *sorted(SYSTEM.parent.glob(f"{SYSTEM.name}-*/{name}"))]
+
+
+def socket_name(shadow: str) -> str:
+    """A file's name for any shadow's."""
+    return f"{quote(shadow, safe='')}.sock"
 
 
 def _directories(environment: Mapping[str, str]) -> Iterator[Path]:
+    # What systemd made for this very service: its `ExecReload` must find no other's master.
+    if made := environment.get("RUNTIME_DIRECTORY", "").partition(":")[0]:
+        yield Path(made)
     if runtime := environment.get("XDG_RUNTIME_DIR"):
         yield Path(runtime) / "shadowsd"
     if os.geteuid() == 0:
