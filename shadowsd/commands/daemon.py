@@ -1,6 +1,7 @@
 """`shadowsd run`: the master in the foreground, as service managers and containers want it."""
 
 import asyncio
+import faulthandler
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -80,6 +81,8 @@ def run(context: click.Context, check_config: bool, **values: Any) -> None:
         check(settings)
         return
     configure_logging(settings.logging_level, settings.logging_format)
+    # A watchdog aborts a master that is wedged; the log should tell where it was.
+    faulthandler.enable()
     # For `ps`, and because the arguments may hold a password, which is nobody's business there.
     setproctitle(f"shadowsd master of {settings.shadow}")
     code, failure = asyncio.run(serve(settings, lambda: reread(context, directory)))

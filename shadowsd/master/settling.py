@@ -24,6 +24,7 @@ def settle_down(node: Node) -> None:
     become_ready(node)
     retire_generations(node)
     come_to_an_end(node)
+    ask_for_time(node)
 
 
 def judge_crash_loop(node: Node) -> None:
@@ -44,9 +45,6 @@ def become_ready(node: Node) -> None:
         node.served = True
         node.notifier.ready()
         logger.info("Ready: %d workers serve %r.", node.workers, node.shadow.name)
-    elif not node.leases.works:
-        # A service that waits for Redis is not one that hangs.
-        node.notifier.extend(EXTENSION_SECONDS)
 
 
 def retire_generations(node: Node) -> None:
@@ -66,7 +64,15 @@ def come_to_an_end(node: Node) -> None:
     first = node.fleet.generations.get(node.target)
     if not node.served and first is not None and first.stage is Stage.FAILED:
         node.quit(MISCONFIGURED, first.failure, first.traceback)
-    if node.stopping and node.exit_code is None:
-        if not node.fleet.children:
-            node.exit_code = DONE
+    if node.stopping and node.exit_code is None and not node.fleet.children:
+        node.exit_code = DONE
+
+
+def ask_for_time(node: Node) -> None:
+    """Who waits for Redis, imports, reloads or drains does not hang; but for Redis, each has a limit of our own, which
+    the service manager's must not come before."""
+    first = node.fleet.generations.get(node.target)
+    importing = not node.served and first is not None and first.stage is Stage.IMPORTING
+    without_redis = not node.served and not node.leases.works
+    if importing or without_redis or node.reloading.under_way is not None or node.stopping:
         node.notifier.extend(EXTENSION_SECONDS)
