@@ -32,12 +32,17 @@ def proxy(shadows_url: str) -> Iterator[Proxy]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave timed tests out where others run beside them, or coverage slows them down."""
-    if not (hasattr(config, "workerinput") or _coverage_runs()):
-        return
-    timed = [item for item in items if item.get_closest_marker("timed")]
-    items[:] = [item for item in items if item not in timed]
-    config.hook.pytest_deselected(items=timed)
+    """Leave timed tests out where others run beside them, or coverage slows them down, and those that boot a machine
+    of their own unless they are asked for."""
+    beside_others = hasattr(config, "workerinput")
+    left_out = [
+        item for item in items
+        if (item.get_closest_marker("timed") and (beside_others or _coverage_runs()))
+        or (item.get_closest_marker("systemd") and (beside_others or "systemd" not in str(config.option.markexpr)))
+    ]  # fmt: skip
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -27,8 +27,7 @@ def test_the_top_level_holds_the_rooms_and_dotfiles_only() -> None:
 
 
 def test_every_room_is_there() -> None:
-    # The units arrive with the daemon that they start.
-    missing = ROOMS - tracked() - {"systemd"}
+    missing = ROOMS - tracked()
     assert not missing, f"{sorted(missing)} are missing"
 
 
