@@ -35,7 +35,7 @@ class Row:
     @property
     def ratio(self) -> float | None:
         """None when the reference is nothing."""
-        reference = median(self.reference)
+        reference = median(self.reference) if self.reference else 0.0
         return median(self.measured) / reference if reference else None
 
     @property
@@ -44,7 +44,12 @@ class Row:
         if self.target is None:
             return False
         measured = median(self.measured)
-        judged = {"ratio": self.ratio, "median": measured, "difference": measured - median(self.reference)}
+        reference = median(self.reference) if self.reference else 0.0
+        judged = {
+            "ratio": self.ratio,
+            "median": measured,
+            "difference": measured - (median(self.reference) if self.reference else 0.0),
+        }
         value = judged[self.target.of]
         if value is None:
             return True
@@ -86,6 +91,8 @@ def line(name: str, first: str, second: str, ratio: str, target: str) -> str:
 
 def spread(figures: Sequence[float]) -> str:
     """The least, the median, and the most."""
+    if not figures:
+        return "-"
     return " / ".join(figure(each) for each in (min(figures), median(figures), max(figures)))
 
 

@@ -46,6 +46,7 @@ class Child:
         self.pid: int | None = None
         self.pidfd: int | None = None
         self.spawned_at = 0.0
+        self.spawn_seconds = 0.0
         self.ready_at: float | None = None
         self.asked = ""
         self.asked_at = 0.0

@@ -148,6 +148,7 @@ class Fleet:
             child.pid, child.lost = pid, self._unclaimed.pop(pid, Exit(None, None))
         else:
             assert child.pidfd is not None
+            child.spawn_seconds = self._clock.now() - child.spawned_at
             self._loop.add_reader(child.pidfd, self._wake)
 
     def _hear_child(self, child: Child) -> None:

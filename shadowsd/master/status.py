@@ -92,6 +92,7 @@ def child_row(child: Child, node: Node) -> dict[str, Any]:
         "done": head.done,
         "memory": head.memory,
         "lag_seconds": head.lag,
+        "spawn_seconds": child.spawn_seconds,
         "uptime_seconds": now - child.spawned_at,
         "restarts": node.history.restarts(child.slot),
         "silence": silence.kind.value if silence.seconds else "",

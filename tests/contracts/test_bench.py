@@ -18,6 +18,14 @@ FIGURES = {
     "cost": ["Redis CPU, us per task", "round trips per task", "commands per task"],
     "idle": ["commands a second"],
     "memory": ["PSS of one worker process, MB"],
+    "daemon": [
+        "1 ms tasks a second",
+        "killed, its 32 tasks run again, ms",
+        "a worker is forked, ms",
+        "4 workers reloaded, s",
+        "master when idle",
+        "PSS of a worker, MB",
+    ],
     "flat": ["add, 32 in flight, adds/s", "drain, tasks/s"],
 }
 
