@@ -45,11 +45,7 @@ class Row:
             return False
         measured = median(self.measured)
         reference = median(self.reference) if self.reference else 0.0
-        judged = {
-            "ratio": self.ratio,
-            "median": measured,
-            "difference": measured - (median(self.reference) if self.reference else 0.0),
-        }
+        judged = {"ratio": self.ratio, "median": measured, "difference": measured - reference}
         value = judged[self.target.of]
         if value is None:
             return True
