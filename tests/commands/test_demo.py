@@ -58,11 +58,12 @@ def test_the_crash_is_survived_and_its_cause_is_named(printed: str) -> None:
 
 
 def test_the_reload_kept_both_workers(printed: str) -> None:
-    assert "never fewer than 2 workers served" in printed
+    (made,) = re.findall(r"never fewer than 2 workers served, and the (\d+) thumbnails", printed)
+    assert int(made) > 0
 
 
 def test_it_says_how_it_ended_and_what_to_try_next(printed: str) -> None:
-    assert "ended with exit code 0. 130 tasks are done, one is in the quarantine, 0 are left." in printed
+    assert re.search(r"ended with exit code 0\. \d+ tasks are done, one is in the quarantine, 0 are left\.", printed)
     assert "shadowsd --tasks myapp.tasks" in printed
 
 

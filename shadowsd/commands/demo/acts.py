@@ -14,7 +14,6 @@ from .telling import Teller
 
 ORDERS = 6
 PICTURES = 60
-DURING_RELOAD = 60
 LOOK_SECONDS = 0.02
 # What a task's own logger is named by, before the task's name.
 TASKS = "shadows.task."
@@ -103,21 +102,21 @@ class Demo:
     async def reload(self, daemon: Daemon) -> None:
         """New code, while tasks run."""
         self._teller.heading("A reload, while tasks run", "shadowsd reload --wait                    # or: kill -HUP")
-        calls = [self._shadow.call(tasks.thumbnail)(picture) for picture in range(DURING_RELOAD)]
-        results = asyncio.create_task(self._results(await self._shadow.add_many(calls)))
         reloading = asyncio.create_task(daemon.ask("reload", wait=True))
+        added: list[Execution] = []
         fewest = len(await daemon.ready())
         while not reloading.done():
+            added.append(await self._shadow.add(tasks.thumbnail)(len(added)))
             fewest = min(fewest, len(await daemon.ready()))
             await asyncio.sleep(LOOK_SECONDS)
         answer = await reloading
-        await results
+        await self._results(added)
         if not answer["ok"]:
             raise click.ClickException(f"The reload failed, and the old code served on: {answer['words']}")
         self._teller.say(
             "demo",
-            f"{answer['words'].capitalize()}; never fewer than {fewest} workers served, and {DURING_RELOAD} "
-            "thumbnails were made meanwhile.",
+            f"{answer['words'].capitalize()}; never fewer than {fewest} workers served, and the {len(added)} "
+            "thumbnails that were asked for meanwhile are made.",
         )
 
     async def end(self) -> tuple[int, int]:
