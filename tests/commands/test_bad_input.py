@@ -1,8 +1,10 @@
 """What a daemon is told wrong is refused at once: one sentence with the remedy, its exit code, nothing left behind."""
 
 import json
+import os
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -38,7 +40,7 @@ def test_a_wrong_option_ends_the_start_with_its_remedy(tmp_path: Path, arguments
         assert [line for line in daemon.lines if line.startswith("Error: ")] == daemon.lines[-1:]
         assert words in daemon.lines[-1]
         assert "Traceback" not in daemon.output
-    assert_nothing_is_left(tmp_path)
+        assert_nothing_is_left(tmp_path, daemon)
 
 
 def test_a_second_master_on_the_same_control_path_is_refused_and_the_first_serves_on(tmp_path: Path) -> None:
@@ -51,7 +53,7 @@ def test_a_second_master_on_the_same_control_path_is_refused_and_the_first_serve
         assert status(first)["ready"]
         first.process.terminate()
         assert first.wait() == 0, first.output
-    assert_nothing_is_left(tmp_path)
+        assert_nothing_is_left(tmp_path, first, second)
 
 
 def test_an_unreachable_redis_is_waited_for_and_said_once(tmp_path: Path) -> None:
@@ -65,7 +67,7 @@ def test_an_unreachable_redis_is_waited_for_and_said_once(tmp_path: Path) -> Non
         assert daemon.output.count("Redis can't be used now") == 1
         daemon.process.terminate()
         assert daemon.wait() == 0, daemon.output
-    assert_nothing_is_left(tmp_path)
+        assert_nothing_is_left(tmp_path, daemon)
 
 
 @pytest.mark.parametrize(
@@ -111,12 +113,16 @@ def status(daemon: Daemon) -> dict[str, object]:
     return answer
 
 
-def assert_nothing_is_left(directory: Path) -> None:
-    """No socket, no lock, no process."""
+def assert_nothing_is_left(directory: Path, *daemons: Daemon) -> None:
+    """No socket, no lock, and no process of the daemons' sessions, which all that they start belong to."""
     assert not list(directory.glob("control.sock*"))
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = (process / "environ").read_text(errors="replace")
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue
-        assert f"SHADOWSD_APP_DIR={directory}\0" not in environment, f"{process} is left"
+    sessions = {daemon.pid for daemon in daemons}
+    left = [process.pid for process in psutil.process_iter() if session_of(process.pid) in sessions]
+    assert left == []
+
+
+def session_of(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0

@@ -90,16 +90,16 @@ def test_a_demo_that_is_stopped_half_way_cleans_up_too(tmp_path: Path, number: s
 def assert_nothing_is_left(temporary: Path) -> None:
     """Neither a file nor a process."""
     assert list(temporary.iterdir()) == []
-    assert not [command for command in commands_running() if str(temporary) in command]
+    assert not [place for place in places_of_processes() if str(temporary) in place]
 
 
-def commands_running() -> list[str]:
-    """Command lines and environments of all processes of this machine."""
+def places_of_processes() -> list[str]:
+    """Where all processes of this machine work, and their command lines: those of the demo change their titles, and
+    with them what can be seen of their environment."""
     found = []
-    for directory in Path("/proc").iterdir():
-        if directory.name.isdigit():
-            try:
-                found += [(directory / name).read_text(errors="replace") for name in ("cmdline", "environ")]
-            except (FileNotFoundError, ProcessLookupError, PermissionError):
-                continue
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            found += [str((directory / "cwd").readlink()), (directory / "cmdline").read_text(errors="replace")]
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
     return found

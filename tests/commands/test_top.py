@@ -126,6 +126,15 @@ def test_without_a_terminal_it_prints_one_look(daemon: Daemon, shadow: Shadow) -
     assert sum("waits_for" in row for row in rows) == 1
 
 
+def test_it_shows_how_often_a_slot_was_filled_again(daemon: Daemon) -> None:
+    """A worker that dies every minute looks well whenever somebody looks."""
+    victim = json.loads(status(daemon))["slots"][0]
+    os.kill(victim["pid"], signal.SIGKILL)
+    wait_for(lambda: json.loads(status(daemon))["slots"][0]["pid"] not in (None, victim["pid"]), "it is replaced")
+    rows = json.loads(status(daemon))["slots"]
+    assert [(row["slot"], row["restarts"]) for row in rows] == [(1, 1), (2, 0)]
+
+
 def test_what_waits_in_another_redis_is_not_shown_as_this_ones() -> None:
     with Depths("orders", "redis://:hunter2@here:6379/0", AWAY) as depths:
         assert depths.line == f"What waits in {AWAY} is not shown: pass its --url, or set SHADOWS_URL."

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 
@@ -42,6 +43,7 @@ def test_an_import_that_gives_no_answer_is_ended_and_named(tmp_path: Path, sourc
     result = check(tmp_path, "--boot-timeout", "500ms" if "sleep" in source else "30s", source=source)
     assert result.exit_code == MISCONFIGURED
     assert words in result.output
+    assert not [child for child in psutil.Process().children() if "zygote" in " ".join(child.cmdline())]
 
 
 def test_what_forbids_a_fork_is_told(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class Daemon:
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "shadowsd.commands.shadowsd", *self.command,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-            env=self._environment(), limit=LONGEST_LINE,
+            env=self._environment(), cwd=self._directory, limit=LONGEST_LINE,
             # A Ctrl-C is for the demo, which stops its daemon in order.
             start_new_session=True,
         )  # fmt: skip
