@@ -25,6 +25,7 @@ from .trial import try_to_import
 
 ARGUMENTS = "shadowsd.arguments"
 ENGINE = frozenset(Engine.__slots__)
+BEATS = frozenset(("heartbeat_interval", "missed_heartbeats"))
 # Options with names of their own in the settings.
 ELSEWHERE = frozenset(("shadow_name", "url", "config", "paths", "app_dir", "name", "control", "logging_format"))
 
@@ -42,7 +43,8 @@ def settings_of(values: dict[str, Any], directory: Path) -> Settings:
     """The settings that a set of options means; `directory` is where the daemon was started. Raises
     ConfigurationError."""
     # Made and thrown away: it takes the environment into account, and refuses what no process could use.
-    shadow = Shadow(values["shadow_name"], values["url"])
+    beats = {name: values[name] for name in BEATS}
+    shadow = Shadow(values["shadow_name"], values["url"], **beats)
     control = values["control"] or own_control_path(shadow.name)
     app_dir = directory / (values["app_dir"] or "")
     if not app_dir.is_dir():
@@ -50,14 +52,14 @@ def settings_of(values: dict[str, Any], directory: Path) -> Settings:
             f"--app-dir {app_dir} is no directory. Give the one that holds the modules of --tasks; without it they are "
             "looked for where shadowsd is started."
         )
-    plain = {name: value for name, value in values.items() if name not in ENGINE | ELSEWHERE}
+    plain = {name: value for name, value in values.items() if name not in ENGINE | BEATS | ELSEWHERE}
     return Settings(
         shadow=shadow.name,
         name=values["name"] or default_name(),
         app_dir=str(app_dir),
         control=Path(control),
         insists_on_control=values["control"] is not None,
-        client=Client(shadow.name, shadow.settings.url),
+        client=Client(shadow.name, shadow.settings.url, **beats),
         tasks=tuple(values["paths"]),
         engine=Engine(**{name: value for name, value in values.items() if name in ENGINE}),
         logging_format=values["logging_format"] or default_format(),

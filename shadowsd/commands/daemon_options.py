@@ -142,6 +142,8 @@ OPTIONS: list[Callable[[Any], Any]] = [
     option("--max-deaths", type=int, default=3, help="Quarantine a task at so many deaths of its worker."),
     option("--spawn", type=click.Choice(["fork", "exec"]), default="fork", help="How workers are made."),
     option("--control", type=click.Path(path_type=Path), help="The control socket.  [default: one for each shadow]"),
+    option("--heartbeat-interval", type=duration, default="2s", help="How often each process says that it lives."),
+    option("--missed-heartbeats", type=int, default=5, help="After so many silent beats it is taken for dead."),
     option("--redelivery-timeout", type=duration, default="5m", help="As of `shadows worker`."),
     option("--reconnection-delay", type=duration, default="5s", help="The longest pause between tries for Redis."),
     option("--minimum-check-interval", type=duration, default="250ms", help="As of `shadows worker`."),

@@ -56,6 +56,8 @@ def option[F: Callable[..., Any]](name: str, **settings: Any) -> Callable[[F], F
 )  # fmt: skip
 @option("--name", help="What people call this worker.  [default: host and process id]")
 @option("--concurrency", type=int, default=10, help="How many tasks run at a time.")
+@option("--heartbeat-interval", type=duration, default="2s", help="How often the worker says that it lives.")
+@option("--missed-heartbeats", type=int, default=5, help="After so many silent beats it is taken for dead.")
 @option(
     "--redelivery-timeout", type=duration, default="5m",
     help="How long the event loop may be blocked before its tasks go to another worker.",
@@ -92,6 +94,7 @@ def option[F: Callable[..., Any]](name: str, **settings: Any) -> Callable[[F], F
 def worker(
     shadow_name: str | None, url: str | None, paths: list[str], logging_level: str, logging_format: str | None,
     until_finished: bool, app_dir: Path, healthcheck_port: Address | None, metrics_port: Address | None,
+    heartbeat_interval: timedelta, missed_heartbeats: int,
     **settings: Unpack[WorkerSettings],
 ) -> None:  # fmt: skip
     """Run tasks.
@@ -100,7 +103,7 @@ def worker(
     Redis it waits, and begins by itself.
     """
     configure_logging(logging_level, logging_format or default_format())
-    shadow = Shadow(shadow_name, url)
+    shadow = Shadow(shadow_name, url, heartbeat_interval, missed_heartbeats)
     engine = Worker(shadow, **settings)
     # For `ps`, and because the arguments may hold a password, which is nobody's business there.
     setproctitle(f"shadows worker {engine.name} of {shadow.name}")
