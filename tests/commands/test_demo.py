@@ -1,7 +1,10 @@
 """`shadowsd demo`: the newcomer's first command needs no server, shows a crash survived, and ends by itself."""
 
+import os
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,6 +87,23 @@ def test_a_demo_that_is_stopped_half_way_cleans_up_too(tmp_path: Path, number: s
         process.signal(number)
         assert process.wait() == 1
         assert "Traceback" not in process.output
+    assert_nothing_is_left(tmp_path)
+
+
+def test_a_demo_that_nobody_reads_any_more_cleans_up_too(tmp_path: Path) -> None:
+    """`shadowsd demo | head` left its Redis running: rich ends a process at once whose output is closed."""
+    command = [sys.executable, "-m", "shadowsd.commands.shadowsd", "demo"]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process:
+        while "Hello, Ada!" not in process.stdout.readline():
+            assert process.poll() is None
+        process.stdout.close()
+        told = process.stderr.read()
+        assert process.wait(PATIENCE_SECONDS) == 1
+    assert told == "Error: The demo was stopped before its end; nothing of it is left.\n"
     assert_nothing_is_left(tmp_path)
 
 

@@ -50,11 +50,12 @@ def demo() -> None:
 
 
 async def interruptible(teller: Teller) -> None:
-    """Ends in order when a service manager or a closed terminal says so, as it does after Ctrl-C."""
+    """Ends in order when somebody says so, when its terminal is closed, or when nobody reads it, as after Ctrl-C."""
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    teller.when_nobody_reads(task.cancel)
     async with asyncio.timeout(LIMIT_SECONDS):
         await play(teller)
 

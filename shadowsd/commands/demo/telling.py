@@ -1,5 +1,8 @@
 """What the demo prints: one line for each thing that happens, with colours at a terminal only."""
 
+import os
+import sys
+from collections.abc import Callable
 from time import monotonic
 
 from rich.console import Console
@@ -10,12 +13,32 @@ STYLES = {"demo": "bold", "shadowsd": "cyan", "warning": "yellow", "task": "gree
 NARROWEST = 20
 
 
+class Pipe(Console):
+    """Standard output. When nobody reads it any more, as behind `| head`, rich would end the process at once, wherever
+    it is, and leave a Redis behind: whoever asked to be told ends the demo in order."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False)
+        self.on_closed: Callable[[], object] = lambda: None
+
+    def on_broken_pipe(self) -> None:
+        """Called by rich; from now on nothing is printed."""
+        self.quiet = True
+        # The interpreter flushes it once more, at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        self.on_closed()
+
+
 class Teller:
     """Prints, and knows how long the demo has run."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False)
+        self._console = Pipe()
         self._began = monotonic()
+
+    def when_nobody_reads(self, then: Callable[[], object]) -> None:
+        """Calls this as soon as what is printed goes nowhere."""
+        self._console.on_closed = then
 
     @property
     def seconds(self) -> float:
