@@ -48,7 +48,7 @@ TimeoutStartSec={start}
 {user}WorkingDirectory={directory}
 # The control socket is there.
 RuntimeDirectory={runtime}
-# What tasks print reaches the journal at once.
+{kept}# What tasks print reaches the journal at once.
 Environment=PYTHONUNBUFFERED=1
 {url}# SHADOWS_SECRET, and whatever else is nobody's business; a - in front: it need not be there.
 EnvironmentFile=-{environment}
@@ -151,14 +151,14 @@ def places(name: str, user_unit: bool) -> dict[str, str]:
         return {
             "place": f"~/.config/systemd/user/{name}.service",
             "then": f"systemctl --user daemon-reload && systemctl --user enable --now {name}",
-            "environment": f"%h/.config/shadowsd/{literal(name)}.env", "runtime": "shadowsd",
-            "target": "default.target",
+            "environment": f"%h/.config/shadowsd/{name}.env", "runtime": "shadowsd", "target": "default.target",
+            # All units of a user share it: the first to stop must leave it to the others.
+            "kept": "RuntimeDirectoryPreserve=yes\n",
         }  # fmt: skip
     return {
         "place": f"/etc/systemd/system/{name}.service",
         "then": f"systemctl daemon-reload && systemctl enable --now {name}",
-        "environment": f"/etc/shadowsd/{literal(name)}.env", "runtime": f"shadowsd/{literal(name)}",
-        "target": "multi-user.target",
+        "environment": f"/etc/shadowsd/{name}.env", "runtime": name, "target": "multi-user.target", "kept": "",
     }  # fmt: skip
 
 

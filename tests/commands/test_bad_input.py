@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from pathlib import Path
 
 import psutil
@@ -40,6 +41,16 @@ def test_a_wrong_option_ends_the_start_with_its_remedy(tmp_path: Path, arguments
         assert [line for line in daemon.lines if line.startswith("Error: ")] == daemon.lines[-1:]
         assert words in daemon.lines[-1]
         assert "Traceback" not in daemon.output
+        assert_nothing_is_left(tmp_path, daemon)
+
+
+def test_a_port_in_use_ends_the_start(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        Daemon(tmp_path, "--metrics-port", str(taken.getsockname()[1])) as daemon,
+    ):
+        assert daemon.wait() == MISCONFIGURED, daemon.output
+        assert "can't be used: another program listens there. Choose another port" in daemon.lines[-1]
         assert_nothing_is_left(tmp_path, daemon)
 
 

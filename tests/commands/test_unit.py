@@ -55,6 +55,7 @@ def test_systemd_takes_it_as_a_unit_of_a_user(tmp_path: Path) -> None:
     assert found["WantedBy"] == "default.target"
     assert "User" not in found
     assert "ProtectSystem" not in found
+    assert (found["RuntimeDirectory"], found["RuntimeDirectoryPreserve"]) == ("shadowsd", "yes")
 
 
 def test_it_is_about_this_installation_this_directory_and_these_options(
@@ -75,8 +76,8 @@ def test_it_is_about_this_installation_this_directory_and_these_options(
     ]  # fmt: skip
     assert found["WorkingDirectory"] == str(tmp_path)
     assert found["TimeoutStopSec"] == "1m15s"
-    assert found["RuntimeDirectory"] == "shadowsd/shadowsd-orders"
-    assert found["ExecReload"].endswith("shadowsd reload --wait --control %t/shadowsd/shadowsd-orders/orders.sock")
+    assert found["RuntimeDirectory"] == "shadowsd-orders"
+    assert found["ExecReload"].endswith("shadowsd reload --wait --control %t/shadowsd-orders/orders.sock")
     # It would hide an application that is below /tmp, as this one is.
     assert "PrivateTmp" not in found
 

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from shadows import Shadow
+from shadows.errors import ConfigurationError
 from shadowsd.commands.trial import try_to_import
 from shadowsd.master.control import LONGEST_PATH
 from shadowsd.master.settings import FORK, Settings
+from shadowsd.observe.addresses import Place
 
 from .finding import Finding, fail, ok, warn
 
@@ -17,6 +19,8 @@ def findings(settings: Settings, shadow: Shadow, running: dict[str, Any] | None)
     yield control(settings, running)
     if running is not None:
         yield readiness(running)
+    else:
+        yield from ports(settings)
     yield tasks(settings)
     yield trust(shadow)
 
@@ -34,6 +38,23 @@ def control(settings: Settings, running: dict[str, Any] | None) -> Finding:
         return fail("control", f"No socket can be made at {path}: {parent} may not be written.",
                     "Give a --control in a directory of this user's, such as one under $XDG_RUNTIME_DIR.")  # fmt: skip
     return ok("control", f"No daemon answers; one would listen at {path}.")
+
+
+def ports(settings: Settings) -> Iterator[Finding]:
+    """Whether the ports are free."""
+    for option, address in (
+        ("--healthcheck-port", settings.healthcheck_port),
+        ("--metrics-port", settings.metrics_port),
+    ):
+        if address is None:
+            continue
+        try:
+            Place(option, address).close()
+        except ConfigurationError as error:
+            what, _, remedy = str(error).partition(". ")
+            yield fail("ports", f"{what}.", remedy)
+        else:
+            yield ok("ports", f"{option} {address} is free.")
 
 
 def readiness(running: dict[str, Any]) -> Finding:

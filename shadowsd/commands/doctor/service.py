@@ -18,6 +18,8 @@ HAND_BACK = timedelta(seconds=6)
 # What Kubernetes waits unless terminationGracePeriodSeconds says more.
 GRACE = timedelta(seconds=30)
 SYSTEMCTL_SECONDS = 5.0
+# Units that hear from their daemon, which asks for more time as it drains.
+NOTIFYING = ("notify", "notify-reload")
 PROPERTIES = ("TimeoutStopUSec", "KillMode", "Type")
 SPAN = re.compile(r"([0-9.]+)(us|ms|s|min|h|d|w)")
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -38,23 +40,22 @@ def finding(settings: Settings, pid: int, environment: Mapping[str, str] = os.en
 
 def judge(drain: timedelta, unit: str, properties: dict[str, str]) -> Finding:
     """The drain against what the unit says."""
-    if properties.get("Type") not in (None, "notify", "notify-reload"):
+    kind, wait = properties.get("Type", "notify"), span(properties.get("TimeoutStopUSec", "infinity"))
+    if wait is not None and wait < drain + HAND_BACK:
+        words = f"{unit} gives {format_duration(wait)} to stop, and it drains for {format_duration(drain)}"
+        remedy = f"Set TimeoutStopSec={round((drain + HAND_BACK).total_seconds())} or more, or lower --drain-timeout."
+        if kind in NOTIFYING:
+            return warn("drain", f"{words}: only as long as it can ask systemd for more, it is not killed.", remedy)
+        return fail("drain", f"{words}: it is killed while tasks run, and other nodes wait for its lease.", remedy)
+    if kind not in NOTIFYING:
         return warn(
-            "drain", f"{unit} has Type={properties['Type']}: systemd takes it for started before it serves.",
+            "drain", f"{unit} has Type={kind}: systemd takes it for started before it serves.",
             "Use Type=notify: shadowsd unit prints one.",
         )  # fmt: skip
-    if properties.get("KillMode") not in (None, "mixed"):
+    if properties.get("KillMode", "mixed") != "mixed":
         return warn(
             "drain", f"{unit} has KillMode={properties['KillMode']}: the signal to stop reaches the workers, too.",
             "Use KillMode=mixed: shadowsd unit prints one.",
-        )  # fmt: skip
-    wait = span(properties.get("TimeoutStopUSec", "infinity"))
-    if wait is not None and wait < drain + HAND_BACK:
-        level = fail if wait <= drain else warn
-        return level(
-            "drain", f"{unit} is killed {format_duration(wait)} after it was told to stop, and it drains for "
-            f"{format_duration(drain)}: what runs then is lost to another node's lease.",
-            f"Set TimeoutStopSec={round((drain + HAND_BACK).total_seconds())} or more, or lower --drain-timeout.",
         )  # fmt: skip
     return ok("drain", f"It drains for {format_duration(drain)}, and {unit} waits for longer.")
 

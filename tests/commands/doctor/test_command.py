@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,13 @@ def test_an_unusable_control_path_is_found(tmp_path: Path) -> None:
     assert levels(result)["control"] == "FAIL"
     long = str(tmp_path / ("x" * 120))
     assert levels(CliRunner().invoke(main, ["doctor", "--control", long, "--json"]))["control"] == "FAIL"
+
+
+def test_a_port_in_use_is_found_before_the_start(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = doctor(tmp_path, "--metrics-port", str(port), "--healthcheck-port", "0", "--json")
+    found = [row for row in json.loads(result.stdout)["findings"] if row["check"] == "ports"]
+    assert [row["level"] for row in found] == ["OK", "FAIL"]
+    assert f"--metrics-port 127.0.0.1:{port} can't be used: another program listens there." in found[1]["words"]
+    assert "Choose another port" in found[1]["remedy"]
