@@ -1,6 +1,7 @@
 """The command: prepares a place that vanishes again, and lets the parts of the demo follow each other in it."""
 
 import asyncio
+import os
 import signal
 import tempfile
 from pathlib import Path
@@ -18,6 +19,9 @@ NAME = "demo"
 # It takes about ten seconds; a machine that needs six times as long has other worries.
 LIMIT_SECONDS = 60.0
 LOOK_SECONDS = 0.05
+# What is left of a socket's 107 bytes when the names below are taken off.
+LONGEST_PARENT = 70
+SHORT = "/tmp"
 
 NEXT = f"""
 Next:
@@ -63,7 +67,7 @@ async def interruptible(teller: Teller) -> None:
 async def play(teller: Teller) -> None:
     """Everything, from an empty directory to none."""
     recovery = Recovery()
-    with tempfile.TemporaryDirectory(prefix="shadowsd-demo-") as directory:
+    with tempfile.TemporaryDirectory(prefix="shadowsd-demo-", dir=parent()) as directory:
         url = f"embedded://{directory}/redis"
         # The Redis is the demo's: it is there before the daemon comes, and ends after it.
         async with Shadow(NAME, url, serializer="msgpack") as shadow:
@@ -83,6 +87,12 @@ async def play(teller: Teller) -> None:
                 f"The daemon ended with exit code {daemon.process.returncode}. {done} tasks are done, one is in the "
                 f"quarantine, {left} are left.",
             )
+
+
+def parent() -> str:
+    """Where its directory goes: the control socket is in it, and a socket's path must not be long."""
+    usual = tempfile.gettempdir()
+    return usual if len(os.fsencode(usual)) <= LONGEST_PARENT else SHORT
 
 
 async def parts(demo: Demo, daemon: Daemon) -> tuple[int, int]:
