@@ -9,7 +9,9 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["ordinary", "version", "work"]
+from shadows import CurrentExecution, Execution
+
+__all__ = ["ordinary", "version", "watched", "work"]
 
 VERSION = 1
 
@@ -26,6 +28,12 @@ async def work(seconds: float) -> str:
     """Takes a while; its answer."""
     await asyncio.sleep(seconds)
     return "done"
+
+
+async def watched(seconds: float, execution: Execution = CurrentExecution()) -> bool:
+    """Takes a while; whether it was handed to a worker before."""
+    await asyncio.sleep(seconds)
+    return execution.redelivered
 
 
 def ordinary(port: int) -> dict[str, object]:

@@ -137,7 +137,7 @@ def slow_start() -> dict[str, Any]:
     """The same at a start."""
     release("slow")
     fresh_start("TimeoutStartSec=2")
-    saw = {"state": state(), "restarts": restarts(), "ran": outcome("version")}
+    saw = {"ready": ready_workers(), "state": state(), "restarts": restarts(), "ran": outcome("version")}
     release("one")
     return saw
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from shadows.urls import DEFAULT_URL
 from shadowsd.commands.daemon import run
 from shadowsd.commands.daemon_options import OPTIONS
 from tests.processes import ROOT
@@ -37,6 +38,11 @@ def test_what_breaks_ordinary_tasks_is_left_out() -> None:
     for name in ("shadowsd.service", "hardening.conf"):
         keys = {line.partition("=")[0] for line in settings(name)}
         assert not keys & {"MemoryDenyWriteExecute", "ProcSubset"}, name
+
+
+def test_without_a_file_the_credential_is_the_default_url() -> None:
+    """systemd refuses to start a service whose credential is missing, unless it is given another."""
+    assert f"SetCredential=shadows-url:{DEFAULT_URL}" in settings("shadowsd.service")
 
 
 def test_the_stop_timeout_is_above_the_drain_timeout() -> None:

@@ -16,10 +16,18 @@ def test_a_killed_worker_is_the_masters_to_replace(saw: Saw) -> None:
     assert (killed["state"], killed["restarts"], killed["ran"]) == ("active", 0, 1)
 
 
+def test_the_task_of_a_killed_worker_runs_again(saw: Saw) -> None:
+    assert saw("killed_worker")["redelivered"]
+
+
 def test_a_killed_master_is_started_again_and_leaves_no_orphan(saw: Saw) -> None:
     killed = saw("killed_master")
     assert killed["everybody"] == 4
     assert (killed["ready"], killed["ran"]) == (2, 1)
+
+
+def test_the_task_of_a_killed_master_runs_again(saw: Saw) -> None:
+    assert saw("killed_master")["redelivered"]
 
 
 def test_a_wedged_master_is_ended_by_the_watchdog_and_started_again(saw: Saw) -> None:

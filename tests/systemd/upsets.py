@@ -8,6 +8,7 @@ from typing import Any
 import shadows
 from tests.systemd.machine import (
     UNIT,
+    add,
     configure,
     fresh_start,
     gone,
@@ -22,6 +23,7 @@ from tests.systemd.machine import (
     state,
     status,
     systemctl,
+    wait_until_running,
 )
 from tests.waiting import wait_for
 
@@ -29,20 +31,28 @@ WRONG = "shadowsd@wrong.service"
 
 
 def killed_worker() -> dict[str, Any]:
+    """One that runs a task."""
     fresh_start()
-    master, victim = main_pid(), status()["slots"][0]["pid"]
+    task = add("watched", 2)
+    wait_until_running(task)
+    master, victim = main_pid(), next(row["pid"] for row in status()["slots"] if row["busy"])
     kill(victim)
     wait_for(lambda: gone([victim]) and ready_workers() == 2, "the slot is filled again", 30)
-    return {"state": state(), "same": main_pid() == master, "restarts": restarts(), "ran": outcome("version")}
+    saw = {"state": state(), "same": main_pid() == master, "restarts": restarts(), "ran": outcome("version")}
+    return saw | {"redelivered": task.get_result(timeout=20)}
 
 
 def killed_master() -> dict[str, Any]:
+    """Its workers run a task, which waits for the end of their leases."""
     fresh_start()
+    task = add("watched", 2)
+    wait_until_running(task)
     everybody = processes()
     kill(main_pid())
     wait_for(lambda: gone(everybody), "nobody is left of the old ones")
     wait_for(lambda: restarts() == 1 and state() == "active", "systemd has started it again", 30)
-    return {"everybody": len(everybody), "ran": outcome("version"), "ready": ready_workers()}
+    saw = {"everybody": len(everybody), "ran": outcome("version"), "ready": ready_workers()}
+    return saw | {"redelivered": task.get_result(timeout=40)}
 
 
 def wedged_master() -> dict[str, Any]:
