@@ -8,7 +8,7 @@ from http import HTTPStatus
 import pytest
 
 from shadowsd.observe import http
-from shadowsd.observe.http import MOST_CONNECTIONS, MOST_HEAD_BYTES, Request, Response, serve
+from shadowsd.observe.http import LONGEST_SECONDS, MOST_CONNECTIONS, MOST_HEAD_BYTES, Request, Response, serve
 from tests.waiting import wait_until
 
 LARGE = b"x" * 5_000_000
@@ -175,7 +175,7 @@ async def test_a_crowd_that_says_nothing_keeps_no_probe_out(port: int) -> None:
     """The oldest gives way: whoever holds all places open would otherwise have the process restarted."""
     crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3 * MOST_CONNECTIONS)]
     assert (await get(port, "/hello"))[0] == 200
-    await wait_until(lambda: closed(crowd[0][0]), "the oldest is closed")
+    await wait_until(lambda: closed(crowd[0][0]), "the oldest is closed", LONGEST_SECONDS / 4)
     assert not await closed(crowd[-1][0])
     for _, writer in crowd:
         writer.close()
@@ -192,7 +192,7 @@ async def test_at_its_end_nothing_listens_and_nobody_is_connected() -> None:
         async with serve({"/hello": hello}, [listening]):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             await get(port, "/hello")
-        await wait_until(lambda: closed(reader), "the connection is closed")
+        await wait_until(lambda: closed(reader), "the connection is closed", LONGEST_SECONDS / 4)
         writer.close()
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)

@@ -1,12 +1,13 @@
 """The three formats of a log, as they arrive on standard error."""
 
 import json
+import logging
 import sys
 from pathlib import Path
 
 import pytest
 
-from shadowsd.observe.logs import default_format
+from shadowsd.observe.logs import Raising, default_format
 from tests.processes import run_script, write_script
 
 SCRIPT = """
@@ -42,6 +43,15 @@ def test_json_ones_can_be_parsed_one_by_one(tmp_path: Path) -> None:
     began, details = map(json.loads, lines_of(tmp_path, "debug", "json"))
     assert (began["level"], began["logger"], began["message"]) == ("INFO", "shadows.worker", "began [red]here")
     assert details["level"] == "DEBUG"
+
+
+def test_rich_leaves_a_line_that_it_can_not_print_to_who_asked_for_it() -> None:
+    """Its own way would write the complaint to standard error directly, and could block there."""
+    try:
+        raise ValueError("no such colour")
+    except ValueError:
+        with pytest.raises(ValueError, match="no such colour"):
+            Raising().handleError(logging.makeLogRecord({}))
 
 
 @pytest.mark.parametrize(("terminal", "style"), [(True, "rich"), (False, "plain")])

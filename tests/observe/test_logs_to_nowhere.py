@@ -1,53 +1,26 @@
-"""The log of a process whose standard error is stuck, closed, or full; and of one that forks, or is about to die."""
+"""The log of a process whose standard error is stuck, closed, or full, or that is about to die."""
 
-import fcntl
 import os
 import signal
-import sys
-import termios
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.observe.logging_scripts import messages, script
 from tests.processes import Process, run_script, write_script
-from tests.waiting import wait_for
 
-# What a pipe takes, less a page that may be begun and not full.
-PIPE_BYTES = 60_000
-BEGIN = """
-import logging
+
+def without_stderr(directory: Path, path: Path, *also: int) -> Path:
+    """A script that runs another one with standard error closed, and perhaps other descriptors."""
+    body = f"""
 import os
-import resource
-import signal
 import sys
-import threading
-import time
 
-from shadowsd.observe.logs import configure_logging, flush_log, log_lines_dropped, rest_log
-
-logger = logging.getLogger("shadows.worker")
-configure_logging("info", sys.argv[1] if sys.argv[1:] else "plain")
+for descriptor in {(2, *also)}:
+    os.close(descriptor)
+os.execv(sys.executable, [sys.executable, {str(path)!r}])
 """
-
-
-def waiting_in(descriptor: int) -> int:
-    """How many bytes a pipe holds."""
-    return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
-
-
-def script(directory: Path, body: str, name: str = "logs") -> Path:
-    return write_script(directory, name, BEGIN + body)
-
-
-def messages(output: str) -> list[str]:
-    """What comes after time, level and logger."""
-    return [line.partition(": ")[2] for line in output.splitlines()]
-
-
-def without_stderr(directory: Path, path: Path) -> Path:
-    """A script that runs another one with standard error closed."""
-    body = f"import os, sys\nos.close(2)\nos.execv(sys.executable, [sys.executable, {str(path)!r}])\n"
     return write_script(directory, "without", body)
 
 
@@ -133,7 +106,8 @@ logger.info("last")
     assert told.startswith("3 lines of the log are missing here, because standard error could not be written: File too")
 
 
-def test_without_a_standard_error_nothing_is_written_elsewhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("also", [(), (0,)], ids=["alone", "with standard input"])
+def test_without_a_standard_error_nothing_is_written_elsewhere(tmp_path: Path, also: tuple[int, ...]) -> None:
     """Its number would be given to whatever is opened first: a connection to Redis, or a file of the user's."""
     body = f"""
 assert sys.stderr is None
@@ -144,7 +118,7 @@ with open({str(tmp_path / "precious")!r}, "w") as precious:
     flush_log()
 print("dropped", log_lines_dropped())
 """
-    path = without_stderr(tmp_path, script(tmp_path, body))
+    path = without_stderr(tmp_path, script(tmp_path, body), *also)
     assert run_script(path).splitlines() == ["number True", "dropped 1"]
     assert (tmp_path / "precious").read_text() == ""
 
@@ -214,34 +188,6 @@ print("dropped", log_lines_dropped())
     assert output.count("x" * 100) == 40_000
 
 
-@pytest.mark.parametrize("where", ["pipe", "file"])
-def test_lines_of_several_processes_stay_whole(tmp_path: Path, where: str) -> None:
-    """A master and its children share one standard error; many lines in one write would be torn by another's."""
-    body = """
-for name in "abc":
-    if os.fork() == 0:
-        for _ in range(3000):
-            logger.info(name * 300)
-        flush_log()
-        os._exit(log_lines_dropped() > 0)
-print("exits", *[os.waitstatus_to_exitcode(os.wait()[1]) for _ in "abc"])
-"""
-    path, log = script(tmp_path, body), tmp_path / "log"
-    if where == "file":
-        with log.open("wb") as file, Process(path, stderr=file.fileno()) as process:
-            assert process.wait() == 0
-        said = messages(log.read_text())
-    else:
-        reader, writer = os.pipe()
-        with Process(path, stderr=writer) as process, os.fdopen(reader, "rb", buffering=0) as lines:
-            os.close(writer)
-            wait_for(lambda: waiting_in(reader) >= PIPE_BYTES, "the pipe is full, and each of them has more")
-            said = messages(b"".join(iter(lambda: lines.read(1000), b"")).decode())
-            assert process.wait() == 0
-            assert process.lines == ["exits 0 0 0"]
-    assert sorted(said) == [name * 300 for name in "abc" for _ in range(3000)]
-
-
 def test_a_signal_handler_may_log_whatever_it_interrupts(tmp_path: Path) -> None:
     """In the middle of another line, too: a lock that both need would be a deadlock."""
     body = """
@@ -265,62 +211,6 @@ print(logged, handled, log_lines_dropped())
     logged, handled, dropped = map(int, output.splitlines()[-1].split())
     said = messages(output)
     assert (said.count("logged"), said.count("handled"), dropped) == (logged, handled, 0)
-
-
-def test_a_forked_copy_has_a_thread_and_a_queue_of_its_own(tmp_path: Path) -> None:
-    """What waits in its parent is written once, by the parent; and what the parent's thread held is not held there."""
-    body = """
-reader, stuck = os.pipe()
-before = os.dup(2)
-os.set_blocking(stuck, False)
-try:
-    while os.write(stuck, b"." * 1000):
-        pass
-except BlockingIOError:
-    os.set_blocking(stuck, True)
-os.dup2(stuck, 2)
-for n in range(100):
-    logger.info("of the parent")
-child = os.fork()
-if child == 0:
-    os.dup2(before, 2)
-    if "again" in sys.argv:
-        configure_logging("warning", "json")
-    logger.info("of the child, as its parent would have it")
-    logger.error("of the child")
-    os._exit(log_lines_dropped())
-_, status = os.waitpid(child, 0)
-print("child", os.waitstatus_to_exitcode(status), flush=True)
-found = b""
-while found.count(b"of the parent") < 100:
-    found += os.read(reader, 1 << 16)
-os.dup2(before, 2)
-print("parent", found.count(b"of the child"), log_lines_dropped())
-"""
-    path = script(tmp_path, "import warnings\nwarnings.simplefilter('ignore', DeprecationWarning)\n" + body)
-    plain = run_script(path).splitlines()
-    assert plain[2:] == ["child 0", "parent 0 0"]
-    assert messages("\n".join(plain[:2])) == ["of the child, as its parent would have it", "of the child"]
-    (error, *rest) = run_script(path, "plain", "again").splitlines()
-    assert '"message": "of the child"' in error
-    assert rest == ["child 0", "parent 0 0"]
-
-
-def test_a_process_at_rest_forks_without_a_thread(tmp_path: Path) -> None:
-    """A copy of a process with threads is no whole copy. Python warns of it, which is an error here; and the daemon
-    would fork no workers from it."""
-    body = """
-from shadowsd.master.selfcheck import obstacles
-logger.info("before")
-rest_log()
-assert obstacles() == []
-if os.fork() == 0:
-    logger.error("of the child")
-    os._exit(0)
-os.wait()
-logger.info("after")
-"""
-    assert messages(run_script(script(tmp_path, body))) == ["before", "of the child", "after"]
 
 
 @pytest.mark.parametrize("style", ["plain", "rich", "json"])
