@@ -84,7 +84,8 @@ def run(context: click.Context, check_config: bool, **values: Any) -> None:
         return
     configure_logging(settings.logging_level, settings.logging_format)
     # A watchdog aborts a master that is wedged; the log should tell where it was.
-    faulthandler.enable()
+    if sys.stderr is not None:  # it may be started without one
+        faulthandler.enable()
     # For `ps`, and because the arguments may hold a password, which is nobody's business there.
     setproctitle(f"shadowsd master of {settings.shadow}")
     code, failure = asyncio.run(serve(settings, lambda: reread(context, directory)))

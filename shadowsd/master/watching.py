@@ -13,6 +13,7 @@ from shadows.connection import Link
 from shadowsd.observe.addresses import Address, Place
 from shadowsd.observe.depths import DepthGauge
 from shadowsd.observe.http import serve
+from shadowsd.observe.logs import log_lines_dropped
 from shadowsd.observe.metrics import SlotGauges
 from shadowsd.observe.routes import LIVE, METRICS, READY, health_routes, metrics_route
 
@@ -32,6 +33,7 @@ class Watching:
         self._stack = AsyncExitStack()
         self._depths = DepthGauge(Link(node.shadow.server, "observer"), node.shadow.keys)
         self._shown: set[str] = set()
+        self._dropped = 0
 
     async def __aenter__(self) -> Self:
         """Raises ConfigurationError when an address can't be had; then none is taken."""
@@ -69,6 +71,10 @@ class Watching:
         for gone in self._shown - shown.keys():
             node.metrics.forget_slot(gone)
         self._shown = set(shown)
+        # The children tell of their own lines; these are the master's.
+        dropped = log_lines_dropped()
+        node.metrics.log_lines_dropped(dropped - self._dropped)
+        self._dropped = dropped
         node.metrics.observe_redis(await self._depths.read())
 
     def _gauges(self, child: Child) -> SlotGauges:

@@ -156,4 +156,6 @@ def error_descriptor() -> int | None:
         if null != STANDARD_ERROR:
             os.dup2(null, STANDARD_ERROR)
             os.close(null)
+        # For the processes that this one executes, too.
+        os.set_inheritable(STANDARD_ERROR, True)
     return None

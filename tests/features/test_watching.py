@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import pytest
@@ -55,23 +56,41 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 
 
-class WatchedWorker(Process):
-    """`shadows worker` with its health and its metrics on one port."""
+WORKER = ("shadowsd.commands.shadows", "worker")
+DAEMON = ("shadowsd.commands.shadowsd", "run", "--workers", "2")
+both = pytest.mark.parametrize("program", [WORKER, DAEMON], ids=["worker", "daemon"])
 
-    def __init__(self, directory: Path, *, url: str | None = None, stderr: int | None = subprocess.STDOUT) -> None:
+
+class Watched(Process):
+    """`shadows worker`, or the daemon, with its health and its metrics on one port."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        program: tuple[str, ...] = WORKER,
+        url: str | None = None,
+        stderr: int | None = subprocess.STDOUT,
+    ) -> None:
         """stderr: None starts it without any."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: int = free.getsockname()[1]
         write_script(directory, "chores", TASKS)
         command = [
-            "-m", "shadowsd.commands.shadows", "worker", "--logging-format", "plain", "--app-dir", str(directory),
+            "-m", *program, "--logging-format", "plain", "--app-dir", str(directory),
             "--tasks", "chores", "--reconnection-delay", "50ms", "--healthcheck-port", str(self.port),
             "--metrics-port", str(self.port),
         ]  # fmt: skip
         if stderr is None:
             command.insert(0, str(write_script(directory, "without_stderr", WITHOUT_STDERR)))
-        environment = {"SHADOWS_URL": url} if url is not None else {}
+        # Where a daemon listens for its commands: the path of a socket is a short one.
+        self.runtime = TemporaryDirectory()
+        environment = {"XDG_RUNTIME_DIR": self.runtime.name} | ({"SHADOWS_URL": url} if url is not None else {})
         super().__init__(*command, environment=environment, stderr=subprocess.STDOUT if stderr is None else stderr)
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        self.runtime.cleanup()
 
     def get(self, path: str) -> Page:
         page = get(self.port, path)
@@ -89,9 +108,16 @@ class WatchedWorker(Process):
         """One number of its metrics."""
         return self.get("/metrics").value(name, **labels)
 
+    def comes_to(self, least: float, name: str, **labels: str) -> float:
+        """Waits until a number is at least this; the children of a daemon tell theirs four times a second."""
+        return wait_for(
+            lambda: (value := self.value(name, **labels)) is not None and value >= least and value,
+            f"{name} is at least {least:g}",
+        )
+
 
 class Start(Protocol):
-    def __call__(self, **options: Any) -> WatchedWorker: ...
+    def __call__(self, **options: Any) -> Watched: ...
 
 
 @pytest.fixture
@@ -99,8 +125,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts a worker, and waits until it is ready unless `ready=False`."""
     with ExitStack() as stack:
 
-        def start(*, ready: bool = True, **options: Any) -> WatchedWorker:
-            worker = stack.enter_context(WatchedWorker(tmp_path, **options))
+        def start(*, ready: bool = True, **options: Any) -> Watched:
+            worker = stack.enter_context(Watched(tmp_path, **options))
             if ready:
                 wait_for(worker.is_ready, "the worker is ready")
             return worker
@@ -115,32 +141,35 @@ def shadow() -> Iterator[Shadow]:
         shadow.clear()
 
 
-def test_prometheus_can_read_what_became_of_the_tasks(start: Start, shadow: Shadow) -> None:
-    """By function and outcome, with how long they ran and how late they began."""
-    worker = start()
+@both
+def test_prometheus_can_read_what_became_of_the_tasks(start: Start, shadow: Shadow, program: tuple[str, ...]) -> None:
+    """By function and outcome, with how long they ran and how late they began; a daemon adds up its workers'."""
+    worker = start(program=program)
     for name in ("Jane", "John"):
         assert shadow.add("greet")(name).get_result(timeout=10) == f"Hello, {name}"
     with pytest.raises(ValueError, match="on purpose"):
         shadow.add("fails")().get_result(timeout=10)
+    assert worker.comes_to(2, "shadows_tasks_total", function="greet", outcome="completed") == 2
+    assert worker.comes_to(1, "shadows_tasks_total", function="fails", outcome="failed") == 1
     page = worker.get("/metrics")
-    assert page.value("shadows_tasks_total", function="greet", outcome="completed") == 2
-    assert page.value("shadows_tasks_total", function="fails", outcome="failed") == 1
     assert page.value("shadows_task_duration_seconds_count", function="greet") == 2
     assert page.value("shadows_task_punctuality_seconds_bucket", function="greet", le="+Inf") == 2
     assert page.value("shadows_queue_depth") == 0
 
 
-def test_an_outage_of_redis_is_no_reason_to_restart_a_worker(start: Start, own_redis: RedisServer) -> None:
+@both
+def test_an_outage_of_redis_is_no_reason_to_restart_a_worker(
+    start: Start, own_redis: RedisServer, program: tuple[str, ...]
+) -> None:
     """It lives all the time, takes no work meanwhile and says why, and works again by itself."""
-    worker = start(url=own_redis.url)
+    worker = start(program=program, url=own_redis.url)
     own_redis.kill()
     wait_for(lambda: worker.get("/readyz").status == 503, "the worker is not ready")
     (reason,) = worker.get("/readyz").reasons
     assert reason.startswith("Redis can't be used since ")
     wait_for(lambda: worker.value("shadows_redis_up") == 0, "the metrics tell of the outage")
-    page = worker.get("/metrics")
-    assert page.value("shadows_queue_depth") is None
-    assert page.value("shadows_redis_outages_total", slot="1") == 1
+    assert worker.value("shadows_queue_depth") is None
+    assert worker.comes_to(1, "shadows_redis_outages_total", slot="1") == 1
     assert worker.get("/livez").status == 200
     own_redis.start()
     wait_for(worker.is_ready, "the worker is ready again")
@@ -188,16 +217,15 @@ def test_a_worker_that_drains_is_not_ready_and_lives(start: Start, shadow: Shado
     assert worker.wait() == 0, worker.output
 
 
-def test_a_log_that_nobody_reads_holds_no_task_up(start: Start, shadow: Shadow) -> None:
+@both
+def test_a_log_that_nobody_reads_holds_no_task_up(start: Start, shadow: Shadow, program: tuple[str, ...]) -> None:
     """The lines that find no room are counted; when somebody reads again, the log says how many are missing."""
     reader, writer = os.pipe()
-    worker = start(stderr=writer)
+    worker = start(program=program, stderr=writer)
     os.close(writer)
     shadow.add("talks")(1000).get_result(timeout=10)
     assert shadow.add("greet")("Jane").get_result(timeout=10) == "Hello, Jane"
-    dropped = worker.value("shadows_log_lines_dropped_total")
-    assert dropped is not None
-    assert dropped > 100
+    dropped = worker.comes_to(100, "shadows_log_lines_dropped_total")
     said = b""
     while b" lines of the log are missing here" not in said:
         said = said[-1000:] + os.read(reader, 1 << 16)
@@ -207,20 +235,21 @@ def test_a_log_that_nobody_reads_holds_no_task_up(start: Start, shadow: Shadow) 
     os.close(reader)
 
 
+@both
 @pytest.mark.parametrize("fault", ["its reader is gone", "the disk is full", "there never was one"])
-def test_a_log_that_can_not_be_written_ends_no_worker(start: Start, shadow: Shadow, fault: str) -> None:
+def test_a_log_that_can_not_be_written_ends_nothing(
+    start: Start, shadow: Shadow, fault: str, program: tuple[str, ...]
+) -> None:
     """It works, and its metrics tell of the lines that were lost."""
     reader, writer = os.pipe()
     full = os.open("/dev/full", os.O_WRONLY)
     os.close(reader)
-    worker = start(stderr={"its reader is gone": writer, "the disk is full": full}.get(fault))
+    worker = start(program=program, stderr={"its reader is gone": writer, "the disk is full": full}.get(fault))
     os.close(writer)
     os.close(full)
     with pytest.raises(ValueError, match="on purpose"):
         shadow.add("fails")().get_result(timeout=10)
     assert shadow.add("greet")("Jane").get_result(timeout=10) == "Hello, Jane"
-    dropped = worker.value("shadows_log_lines_dropped_total")
-    assert dropped is not None
-    assert dropped >= 3
+    worker.comes_to(3, "shadows_log_lines_dropped_total")
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0
