@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shadows.keys import STREAM
+from shadows.keys import STREAM, SUSPECTS
 
 
 class Entry:
@@ -49,8 +49,8 @@ class Entry:
 
     @property
     def redelivered(self) -> bool:
-        """Whether a worker was handed this entry before."""
-        return self.deliveries > 1
+        """Whether a worker was handed this execution before; a suspect was, under the numbers that it had then."""
+        return self.deliveries > 1 or self.place == SUSPECTS
 
 
 def generation_bytes(generation: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from shadows.keys import SUSPECTS
 from shadowsd.engine.entries import Entry, number_of, read_entries
 
 from .parts import entry_of
@@ -55,3 +56,9 @@ def test_a_read_that_ended_without_entries_has_none() -> None:
 def test_a_second_delivery_is_a_redelivery() -> None:
     """Somebody was handed it before."""
     assert Entry(1, "1000", [b"k", b"x", b"f", b"job", b"p", b""], 2, "w#1").redelivered
+
+
+def test_a_suspect_was_handed_out_before() -> None:
+    """It has a new number since its second death, and no deliveries under that: its runs looked like first ones."""
+    suspect = Entry(SUSPECTS, "7", [b"k", b"x", b"f", b"job", b"p", b""], 1, "worker#1")
+    assert suspect.redelivered

@@ -3,7 +3,7 @@
 -- Returns {now, suspects that nobody runs, the child's row or "" and 1 when its lease was renewed (0: it has none), ...}.
 local leases, workers, nodes, suspects = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local node, row, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local FIRST, DAY_MS = 4, 24 * 3600 * 1000
+local FIRST, DAY_MS, LOOKED_AT = 4, 24 * 3600 * 1000, 10
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -13,6 +13,11 @@ redis.call('ZADD', leases, now + lease, node)
 redis.call('HSET', nodes, node, row)
 redis.call('PEXPIRE', leases, math.max(DAY_MS, 10 * lease))
 redis.call('PEXPIRE', nodes, math.max(DAY_MS, 10 * lease))
+
+-- The row of a master that was killed stays until somebody has taken its lease off the books.
+for _, other in ipairs(redis.call('HRANDFIELD', nodes, LOOKED_AT)) do
+  if not redis.call('ZSCORE', leases, other) then redis.call('HDEL', nodes, other) end
+end
 
 local waiting = 0
 local pending = redis.pcall('XPENDING', suspects, 'workers')
