@@ -13,7 +13,11 @@ LEASE_MS = 10_000
 async def renew(shadows: Shadow, *children: str, node: str = "node#1") -> list[object]:
     keys = shadows.keys
     names = [keys.leases, keys.workers, keys.nodes, keys.streams[SUSPECTS - 1]]
-    reply: list[object] = await Link(shadows.server, "test").run(RENEW, names, [node, b"\x80", LEASE_MS, *children])
+    link = Link(shadows.server, "test")
+    try:
+        reply: list[object] = await link.run(RENEW, names, [node, b"\x80", LEASE_MS, *children])
+    finally:
+        await link.close()
     return reply
 
 
