@@ -19,7 +19,7 @@ from .hangs import Kind
 from .node import Node
 from .oom import kills
 from .seen import silence_of
-from .world import ABORT, Ask, Dump, KillZygote, Spawn, StartZygote
+from .world import ABORT, KILL, Ask, Dump, KillZygote, Spawn, StartZygote
 
 logger = logging.getLogger("shadowsd")
 
@@ -43,9 +43,10 @@ class Acting:
                 self._spawn(action)
             case Ask(number, what, why):
                 child = self._node.fleet.children[number]
+                # A task that blocks while it is asked to end, or whose process somebody stopped, killed nobody.
+                child.hung = child.hung or what == ABORT
                 silence = silence_of(child, self._node.clock)
-                child.hung = child.hung or silence.kind is not Kind.NONE
-                if what == ABORT and child.hung:
+                if what == ABORT and silence.kind is not Kind.NONE:
                     self._node.metrics.hang(str(child.slot), silence.kind.name.lower())
                 self._node.fleet.ask(number, what, why)
             case Dump(number):
@@ -96,7 +97,8 @@ class Acting:
     def _ended(self, ended: Ended) -> None:
         node, child = self._node, ended.child
         now = node.clock.now()
-        child.read_stacks()
+        if last := child.read_stacks():
+            logger.error("The last words of the worker in slot %d:\n%s", child.slot, last.rstrip())
         counted = kills()
         oom, node.oom_kills = counted > node.oom_kills, counted
         served = now - child.ready_at if child.ready_at is not None else 0.0
@@ -187,9 +189,13 @@ class Acting:
         """Whoever is left is killed, and zygotes end when their channel does; nobody else would collect them."""
         fleet, deadline = self._node.fleet, self._node.clock.now() + BURIAL_SECONDS
         for child in fleet.children.values():
+            # Written down, or what it runs would be blamed for this end.
+            child.asked, child.asked_at, child.why = KILL, self._node.clock.now(), "the master ends"
             child.signal(signal.SIGKILL)
-        for number in tuple(fleet.generations):
+        for number, generation in fleet.generations.items():
             fleet.retire(number)
+            # One that imports, or is stuck, would not notice that its channel has ended.
+            generation.kill(signal.SIGKILL, "the master ends")
         while fleet.children or any(generation.pidfd for generation in fleet.generations.values()):
             for ended in fleet.reap():
                 self._ended(ended)

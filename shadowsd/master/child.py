@@ -39,9 +39,14 @@ class Child:
         self.slot = slot
         self.generation = generation
         self.suspect = suspect
-        self.page = Page.make(rows)
-        self.channel, self.given_channel = Channel.pair()
-        self.stacks_fd, self.given_stacks = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        with contextlib.ExitStack() as undo:  # where descriptors run out, those that were had are given back
+            self.page = Page.make(rows)
+            undo.callback(self.page.close)
+            self.channel, self.given_channel = Channel.pair()
+            undo.callback(self.channel.close)
+            undo.callback(self.given_channel.close)
+            self.stacks_fd, self.given_stacks = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            undo.pop_all()
         self.stacks: deque[bytes] = deque()
         self.pid: int | None = None
         self.pidfd: int | None = None
@@ -57,6 +62,8 @@ class Child:
         self.task_limit = 0
         self.dumped = False
         self.hung = False
+        self.silent_at = 0.0
+        self.traced_at = 0.0
         self.reconnected_at: float | None = None
         self.lost: Exit | None = None
         self.tallies: list[bytes] = []

@@ -95,10 +95,13 @@ class Control:
             name = command["command"]
         except (ValueError, TypeError, KeyError):
             return {"error": 'expected a line such as {"command": "status"}'}
-        handler = self._handlers.get(name)
+        handler = self._handlers.get(name) if isinstance(name, str) else None
         if handler is None:
             return {"error": f"there is no command {name!r}; there are {', '.join(sorted(self._handlers))}"}
-        return await handler(command)
+        try:
+            return await handler(command)
+        except (ValueError, TypeError, KeyError) as error:
+            return {"error": f"the command {name!r} can't be understood: {type(error).__name__}: {error}"}
 
     def close(self) -> None:
         """Leaves nothing behind."""

@@ -70,7 +70,8 @@ def reload(world: World) -> Iterator[Action]:
     elif not under_way.rolling:
         canary = next((child for child in world.children if child.generation == generation.number), None)
         if canary is None:
-            yield Spawn(1, generation.number)
+            if generation.spawns:
+                yield Spawn(1, generation.number)
         elif canary.serves and (canary.done >= CANARY_TASKS or canary.ready_for >= CANARY_SECONDS):
             yield Promote()
     elif all(serving(world, slot) for slot in range(1, world.workers + 1)):
@@ -108,11 +109,10 @@ def fill(world: World) -> Iterator[Action]:
     """Empty slots at once, all together; replacements of what still serves one at a time."""
     if not world.generations[world.target].spawns:
         return
-    replacing = False
-    for slot in range(1, world.workers + 1):
-        if current(world, slot):
-            replacing = replacing or (serving(world, slot) is None and occupied(world, slot))
-        elif slot not in world.held:
+    slots = range(1, world.workers + 1)
+    replacing = any(current(world, slot) and serving(world, slot) is None and occupied(world, slot) for slot in slots)
+    for slot in slots:
+        if not current(world, slot) and slot not in world.held:
             if not occupied(world, slot):
                 yield Spawn(slot, world.target)
             elif not replacing:

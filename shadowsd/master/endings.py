@@ -34,22 +34,24 @@ def judge(child: Child, how: Exit, oom: bool, max_deaths: int, served_seconds: f
     """From what is left of the child: its page, its stacks, and what it was asked."""
     stack = child.last_stack
     in_flight = child.in_flight()
-    hung = child.asked == ABORT or (child.asked == KILL and child.hung)
-    done_suspect = child.suspect and not child.asked and how.code == 0
-    # Who crashes while it drains was asked to end, but not to end so.
-    obeyed = child.asked == KILL or (child.asked in (DRAIN, STOP) and how.code == 0)
-    death = not done_suspect and (hung or not obeyed)
+    # Who leaves in good order leaves nothing in flight; a task may well call `os._exit(0)`.
+    orderly = how.code == 0 and not in_flight
+    done_suspect = child.suspect and not child.asked and orderly
+    # Who crashes while it drains was asked to end, but not to end so; who hands back may have to leave something.
+    handed_back = child.asked == STOP and how.code == 0
+    obeyed = not child.hung and (child.asked == KILL or (child.asked == DRAIN and orderly) or handed_back)
+    death = not done_suspect and not obeyed
     cause = cause_of(child, how, oom, death)
     ending = Ending(
         time.time(), child.pid, child.generation, served_seconds, cause, child.why if child.asked else "",
         child.page.head.done, tuple(f"{task.function}({task.key})" for task in in_flight),
         "\n".join(stack.splitlines()[-KEPT_STACK_LINES:]),
     )  # fmt: skip
-    generations = blamed(in_flight, stack, hung=hung) if death else ()
+    generations = blamed(in_flight, stack, hung=child.hung) if death else ()
     consumer = child.page.consumer
     loss = None
     # A child that left by itself has signed off, and whatever it could not settle waits for its lease of 0.
-    if consumer and not (how.code == 0 and not death):
+    if consumer and not (orderly and not death):
         judgement = Judgement("death" if death else "end", cause, generations, max_deaths)
         loss = Loss(consumer, child.slot, judgement)
     return Verdict(death, cause, label_of(child, how, oom), ending, loss)

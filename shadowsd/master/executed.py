@@ -3,7 +3,9 @@
 So it is where `--spawn exec` says so, or the zygote found a thread or an open connection that a fork would copy.
 """
 
+import faulthandler
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -13,16 +15,26 @@ from shadowsd.engine.loading import load_tasks, make_importable
 
 from .assignment import Assignment
 from .channel import Channel
+from .inherited import CHILD_SIGNALS, leave_to_master
+from .prctl import die_with
 from .serve import ORPHANED, serve
 
 
 def main() -> NoReturn:
     """Its arguments are the descriptors of page, channel and stacks; its orders come by the channel."""
     descriptors = [int(argument) for argument in sys.argv[1:]]
-    received = Channel.of_descriptor(os.dup(descriptors[1]), blocking=True).receive()
+    channel = Channel.of_descriptor(os.dup(descriptors[1]), blocking=True)
+    received = channel.receive()
+    channel.close()
     if received is None:
         os._exit(ORPHANED)
     message, _ = received
+    # The imports may take long, or for ever: they end with the master, and can tell where they are.
+    if not die_with(message["master"]):
+        os._exit(ORPHANED)
+    faulthandler.enable(descriptors[2])
+    faulthandler.register(signal.SIGUSR1, descriptors[2])
+    leave_to_master(*CHILD_SIGNALS)
     plan = message.pop("plan")
     directory = Path(plan["app_dir"])
     os.chdir(directory)

@@ -121,24 +121,32 @@ class Fleet:
         else:
             logger.error("Ending the worker in slot %d by %s: %s.", child.slot, SIGNALS[what].name, why)
             child.signal(SIGNALS[what])
+            if child.pid is None:
+                # Not its own fault: who was to make it, and did not even say that it could not, is stuck.
+                self.generations[child.generation].kill(signal.SIGKILL, why)
 
     def hear(self) -> list[Child]:
         """Takes in what processes said; returns the children that could not be made."""
         failed: list[Child] = []
         for generation in self.generations.values():
-            for message in generation.hear():
-                child = self.children.get(message["number"])
-                if child is None:
-                    continue
-                if "pid" not in message:
-                    logger.error("No process for slot %d could be had: %s.", child.slot, message["failed"])
-                    failed.append(child)
-                else:
-                    self._hold(child, message["pid"])
+            failed += self._hear_zygote(generation)
             if generation.stage is Stage.READY and not generation.forks and not generation.retired:
                 self.retire(generation.number)  # it has shown that the code can be imported
         for child in self.children.values():
             self._hear_child(child)
+        return failed
+
+    def _hear_zygote(self, generation: Generation) -> list[Child]:
+        failed: list[Child] = []
+        for message in generation.hear():
+            child = self.children.get(message["number"])
+            if child is None:
+                continue
+            if "pid" not in message:
+                logger.error("No process for slot %d could be had: %s.", child.slot, message["failed"])
+                failed.append(child)
+            else:
+                self._hold(child, message["pid"])
         return failed
 
     def _hold(self, child: Child, pid: int) -> None:
@@ -146,6 +154,10 @@ class Fleet:
             child.hold(pid)
         except ProcessLookupError:
             child.pid, child.lost = pid, self._unclaimed.pop(pid, Exit(None, None))
+        except OSError as error:
+            # Without a pidfd it can't be held: its channel is closed, by which it ends, and the slot is filled later.
+            logger.error("The worker in slot %d could not be taken hold of, and ends: %s", child.slot, error)
+            child.pid, child.lost = pid, Exit(None, None)
         else:
             assert child.pidfd is not None
             child.spawn_seconds = self._clock.now() - child.spawned_at
@@ -168,7 +180,7 @@ class Fleet:
         for child in self.children.values():
             how = child.lost if child.pidfd is None else child.reap()
             if how is not None:
-                self._hear_child(child)  # what it said last
+                self._hear_child(child)  # its last words: that it was refused, or meant to leave
                 ended.append(Ended(child, how))
         for generation in self.generations.values():
             if generation.pidfd is not None and (how := generation.reap()) is not None:
@@ -180,6 +192,8 @@ class Fleet:
 
     def _zygote_ended(self, generation: Generation, how: Exit) -> None:
         assert generation.pidfd is not None
+        for child in self._hear_zygote(generation):  # its last words
+            child.lost = how
         self._loop.remove_reader(generation.pidfd)
         if generation.channel is not None:
             self._loop.remove_reader(generation.channel.fileno())

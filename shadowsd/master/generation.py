@@ -157,8 +157,9 @@ def execute(module: str, descriptors: list[int]) -> int:
     """Executes one of our modules in a fresh interpreter; its pid. Whoever gets it reaps it by pidfd."""
     # Without the current directory in front of its path: a user's `redis.py` there is none of ours.
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined] # noqa: SLF001 # as multiprocessing does
+    # In a group of its own: what a terminal sends to the master's group is for the master alone.
     command = [sys.executable, "-P", *flags, "-m", module, *map(str, descriptors)]
-    process = subprocess.Popen(command, pass_fds=descriptors, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(command, pass_fds=descriptors, stdin=subprocess.DEVNULL, process_group=0)
     # Popen's own bookkeeping would wait for the pid, and so could steal the exit from the pidfd.
     process.returncode = 0
     return process.pid

@@ -68,6 +68,7 @@ class Master:
             late = node.clock.arrive()
             if late:
                 logger.warning("The master itself was held up for %.1f s; every deadline moves by that.", late)
+            node.clock.expect(0.0)  # a pass takes milliseconds: one that was stopped midway is late, too
             node.look()
             self._hear(signals.take())
             self._pass()
@@ -75,6 +76,7 @@ class Master:
             node.notifier.alive()
             if node.exit_code is not None:
                 return node.exit_code
+            node.clock.arrive()
             pause = self._pause()
             node.clock.expect(pause)
             await node.changed(pause)

@@ -1,9 +1,11 @@
 """From processes to values: what a decision looks at."""
 
+from time import monotonic
+
 from .child import Child
 from .clock import Clock
 from .generation import Generation
-from .hangs import QUIET, Silence, classify, state_of
+from .hangs import QUIET, Kind, Silence, classify, state_of
 from .world import ChildSeen, GenerationSeen
 
 
@@ -37,7 +39,12 @@ def silence_of(child: Child, clock: Clock) -> Silence:
     found = classify(silent, clock.silent_for(head.thread_stamp), "")
     if found is QUIET:
         return QUIET
-    return classify(silent, clock.silent_for(head.thread_stamp), state_of(child.pid))
+    found = classify(silent, clock.silent_for(head.thread_stamp), state_of(child.pid))
+    if found.kind is Kind.TRACED:
+        child.traced_at = monotonic()
+        return found
+    # What a debugger took is not held against the child when it lets go.
+    return found._replace(seconds=min(found.seconds, monotonic() - child.traced_at))
 
 
 def generation_seen(generation: Generation, now: float, may_start: bool) -> GenerationSeen:

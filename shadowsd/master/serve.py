@@ -35,6 +35,7 @@ from shadowsd.observe.tally import Tally
 
 from .assignment import Assignment
 from .channel import Channel
+from .inherited import CHILD_SIGNALS, leave_to_master
 from .page import STAMP_SECONDS, Page, Phase
 from .prctl import die_with
 
@@ -44,8 +45,6 @@ TITLE_SECONDS = 1.0
 # Reading it takes the kernel about a millisecond.
 MEMORY_SECONDS = 5.0
 DONE, FAILED, ORPHANED, MISCONFIGURED = 0, 1, 70, 78
-# What a person may send to a whole group of processes, or to the wrong one, is the master's to act on.
-IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTTIN, signal.SIGTTOU, signal.SIGTSTP)
 
 
 def serve(assignment: Assignment) -> NoReturn:
@@ -71,8 +70,7 @@ def serve(assignment: Assignment) -> NoReturn:
 
 def shed_inheritance(assignment: Assignment) -> None:
     """Undoes what the child has of the process that it was copied from."""
-    for number in IGNORED:
-        signal.signal(number, signal.SIG_IGN)
+    leave_to_master(*CHILD_SIGNALS)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # A group of its own: a Ctrl-C at the terminal is for the master, which asks the children to drain.
@@ -226,7 +224,8 @@ class Service:
         while True:
             now = monotonic()
             if now - looked > MEMORY_SECONDS:
-                memory, looked = private_bytes() or 0, now
+                # A task may have used up all descriptors: then it stays as it was.
+                memory, looked = private_bytes() or memory, now
             self._page.stamp_thread(now, memory)
             time.sleep(STAMP_SECONDS)
 

@@ -7,7 +7,8 @@ from typing import Self
 
 TERM, INT, QUIT = signal.SIGTERM, signal.SIGINT, signal.SIGQUIT
 HUP, TTIN, TTOU, USR1 = signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1
-CAUGHT = (TERM, INT, QUIT, HUP, TTIN, TTOU, USR1, signal.SIGCHLD)
+ASKING = (TERM, INT, QUIT, HUP, TTIN, TTOU, USR1)
+CAUGHT = (*ASKING, signal.SIGCHLD)
 
 
 class Signals:
@@ -27,6 +28,9 @@ class Signals:
         loop = asyncio.get_running_loop()
         for number in CAUGHT:
             loop.remove_signal_handler(number)
+        for number in ASKING:
+            # What is left is the interpreter's own end: who asks once more must not turn a clean exit into a kill.
+            signal.signal(number, signal.SIG_IGN)
 
     def _note(self, number: signal.Signals) -> None:
         self._came[number] = self._came.get(number, 0) + 1

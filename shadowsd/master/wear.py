@@ -7,6 +7,11 @@ from .node import Node
 
 logger = logging.getLogger("shadowsd")
 
+# A child whose loop turns stamps its page four times a second.
+FRESH_SECONDS = 1.0
+# A beat that is older than this, with a fresh stamp beside it, was not held up by a loop that was busy for a moment.
+LEAST_SECONDS = 2.0
+
 
 def wear(node: Node) -> None:
     """Marks them; a worn child serves on until its replacement is ready."""
@@ -33,10 +38,15 @@ def worn(child: Child, max_memory: int | None) -> str:
 
 def cut_off(child: Child, node: Node) -> str:
     """Whether its beats are missing while the master's own come through: first it is told to reconnect."""
-    leases, lease = node.leases, node.settings.client.lease.total_seconds()
+    leases, lease = node.leases, max(LEAST_SECONDS, node.settings.client.lease.total_seconds())
     now = node.clock.now()
     consumer = child.page.consumer
-    if not leases.works or child.ready_at is None or now - child.ready_at < lease:
+    if not leases.works or child.ready_at is None:
+        return ""
+    if node.clock.silent_for(child.page.head.loop_stamp) > FRESH_SECONDS:
+        # Who is blocked or stopped can't beat, and is not cut off by that; it has a while to beat when it is back.
+        child.silent_at, child.reconnected_at = now, None
+    if now - max(child.ready_at, child.silent_at) < lease:
         return ""
     beat = leases.told.beats.get(consumer)
     if beat is None or beat["age"] < lease * 1000:

@@ -27,11 +27,12 @@ from shadowsd.observe.logs import configure_logging, rest_log
 
 from .assignment import Assignment
 from .channel import Channel
+from .inherited import GROUP_SIGNALS, leave_to_master
 from .prctl import die_with
 from .selfcheck import obstacles
 from .serve import serve
 
-ORPHANED = 70
+ORPHANED, FAILED = 70, 78
 
 
 class Zygote:
@@ -44,7 +45,11 @@ class Zygote:
     def run(self) -> NoReturn:
         """Imports, tells what came of it, and forks on request, until the master is gone."""
         setproctitle(f"shadowsd zygote, generation {self._plan['generation']} of {self._plan['shadow']}")
-        self._channel.send(self._prepare())
+        came = self._prepare()
+        self._channel.send(came)
+        if "failed" in came:
+            # The master reads it all the same; and where this code must serve on, it sees the end and tries again.
+            os._exit(FAILED)
         while True:
             received = self._channel.receive()
             if received is None:
@@ -112,6 +117,7 @@ def main() -> NoReturn:
     if not die_with(plan["master"]):
         os._exit(ORPHANED)
     faulthandler.enable()
+    leave_to_master(*GROUP_SIGNALS)
     configure_logging(plan["logging_level"], plan["logging_format"])
     logging.getLogger("shadowsd").debug("Importing %s.", ", ".join(plan["tasks"]) or "no tasks")
     Zygote(channel, plan).run()

@@ -1,0 +1,106 @@
+"""Tasks that harm the process which runs them, each in its own way; all write down that they started."""
+
+import asyncio
+import ctypes
+import os
+import sys
+import time
+from pathlib import Path
+
+from tests.recorded import gate_of, write
+
+
+async def exit_process(journal: str, label: str) -> None:
+    """Ends its worker with the code of success."""
+    write(journal, "start", label)
+    os._exit(0)
+
+
+async def exit_politely(journal: str, label: str) -> None:
+    """What a script does when it is done."""
+    write(journal, "start", label)
+    sys.exit(3)
+
+
+async def segfault(journal: str, label: str) -> None:
+    """Reads where nothing is."""
+    write(journal, "start", label)
+    ctypes.string_at(0)
+
+
+async def hold_gil(journal: str, label: str) -> None:
+    """Waits for ever in C without letting go of the interpreter, as a careless extension does."""
+    write(journal, "start", label)
+    # A sleep would end at the first signal; who locks a mutex twice waits through all of them.
+    library, mutex = ctypes.PyDLL(None), ctypes.create_string_buffer(64)
+    library.pthread_mutex_lock(mutex)
+    library.pthread_mutex_lock(mutex)
+
+
+async def block_once(journal: str, label: str, seconds: float) -> str:
+    """Blocks the loop of its worker at its first run only."""
+    first = not gate_of(journal, f"blocked-{label}").exists()
+    gate_of(journal, f"blocked-{label}").touch()
+    write(journal, "start", label)
+    if first:
+        time.sleep(seconds)  # noqa: ASYNC251 # this is the fault
+    write(journal, "end", label)
+    return label
+
+
+async def ignore_cancel(journal: str, label: str, gate: str) -> None:
+    """Goes on whatever is asked of it, until its gate is opened."""
+    write(journal, "start", label)
+    while not gate_of(journal, gate).exists():
+        try:
+            await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            write(journal, "stopped", label)
+    write(journal, "end", label)
+
+
+async def use_up_descriptors(journal: str, label: str) -> str:
+    """Opens files until there are none left, fails by it, and lets go of them."""
+    write(journal, "start", label)
+    taken: list[int] = []
+    try:
+        while True:
+            taken.append(os.open("/dev/null", os.O_RDONLY))
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+
+
+async def leave_orphans(journal: str, label: str, number: int) -> int:
+    """Runs programs whose children outlive them, and waits for the programs: their exit codes are its own."""
+    write(journal, "start", label)
+    codes = 0
+    for _ in range(number):
+        program = await asyncio.create_subprocess_exec("/bin/sh", "-c", "(sleep 0.05 &) ; exit 7")
+        codes += await program.wait()
+    write(journal, "end", label)
+    return codes
+
+
+async def interruptible(journal: str, label: str) -> int:
+    """Interrupts a program that it started, as one that records or serves is stopped; how that ended."""
+    write(journal, "start", label)
+    program = await asyncio.create_subprocess_exec("sleep", "30")
+    await asyncio.sleep(0.1)
+    program.send_signal(2)
+    return await program.wait()
+
+
+async def dies_on_new_code(journal: str, label: str) -> str:
+    """Kills its worker where the code is newer than what this file says (tests/faults/test_daemon_reload.py)."""
+    write(journal, "start", label)
+    if Path(f"{journal}.deadly").exists() and os.environ.get("DEADLY_CODE"):
+        os._exit(9)
+    write(journal, "end", label)
+    return label
+
+
+TASKS = [
+    exit_process, exit_politely, segfault, hold_gil, block_once, ignore_cancel, use_up_descriptors, leave_orphans,
+    interruptible, dies_on_new_code,
+]  # fmt: skip
