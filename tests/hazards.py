@@ -5,7 +5,6 @@ import ctypes
 import os
 import sys
 import time
-from pathlib import Path
 
 from tests.recorded import gate_of, write
 
@@ -91,16 +90,7 @@ async def interruptible(journal: str, label: str) -> int:
     return await program.wait()
 
 
-async def dies_on_new_code(journal: str, label: str) -> str:
-    """Kills its worker where the code is newer than what this file says (tests/faults/test_daemon_reload.py)."""
-    write(journal, "start", label)
-    if Path(f"{journal}.deadly").exists() and os.environ.get("DEADLY_CODE"):
-        os._exit(9)
-    write(journal, "end", label)
-    return label
-
-
 TASKS = [
     exit_process, exit_politely, segfault, hold_gil, block_once, ignore_cancel, use_up_descriptors, leave_orphans,
-    interruptible, dies_on_new_code,
+    interruptible,
 ]  # fmt: skip

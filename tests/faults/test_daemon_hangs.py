@@ -150,12 +150,17 @@ async def test_a_worker_under_a_debugger_is_left_alone(tmp_path: Path, brief: Sh
             wait_for(lambda: daemon.slots(silence="a debugger holds it"), "it is seen as traced")
             wait_for(lambda: daemon.slots()[0]["silent_seconds"] > 4, "well beyond the timeout")
         finally:
-            kill(tracer)
-            os.waitpid(tracer, 0)
+            end(tracer)
         await wait_until(lambda: state_of(worker) != "t", "it is let go")
         wait_for(lambda: daemon.slots(silence=""), "it is heard again")
         assert daemon.serving() == {1: worker}
         assert daemon.stop() == 0
+
+
+def end(pid: int) -> None:
+    """Kills a child of ours."""
+    kill(pid)
+    os.waitpid(pid, 0)
 
 
 def trace(pid: int) -> None:

@@ -1,0 +1,174 @@
+"""Signals to a daemon: one clean stop, whatever is asked how often, and what runs is finished or handed back."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from shadows import Shadow
+from tests.daemon import Daemon, kill, lives
+from tests.faults.test_daemon_deaths import SPAWNS
+from tests.hazards import ignore_cancel, interruptible, leave_orphans
+from tests.recorded import Journal, hold, hold_thread, rest
+from tests.waiting import wait_for
+
+
+@SPAWNS
+async def test_a_stop_finishes_what_runs_and_takes_nothing_new(
+    tmp_path: Path, brief: Shadow, journal: Journal, spawn: str
+) -> None:
+    with Daemon(tmp_path, brief, spawn=spawn) as daemon:
+        daemon.wait_ready()
+        await brief.add(hold, key="k")(str(journal), "k", "gate")
+        wait_for(lambda: journal.count("start")["k"] == 1, "it runs")
+        kill(daemon.pid, signal.SIGTERM)
+        wait_for(lambda: len(daemon.slots()) == 1, "the idle one has ended")
+        await brief.add(rest, key="later")(str(journal), "later")
+        kill(daemon.pid, signal.SIGTERM)
+        journal.open_gate("gate")
+        assert daemon.wait() == 0
+        assert journal.count("start") == journal.count("end") == {"k": 1}
+        assert daemon.logged("Stopping: ") == 1
+        assert not daemon.control.exists()
+        assert await brief.workers() == set() or not [each for each in await brief.workers() if each]
+
+
+@SPAWNS
+@pytest.mark.parametrize("task", [hold, hold_thread, ignore_cancel])
+async def test_what_does_not_end_in_time_is_handed_back(
+    tmp_path: Path, brief: Shadow, journal: Journal, spawn: str, task: object
+) -> None:
+    with Daemon(tmp_path, brief, spawn=spawn, drain_timeout="500ms") as daemon:
+        daemon.wait_ready()
+        await brief.add(task, key="k")(str(journal), "k", "gate")  # type: ignore[arg-type]
+        wait_for(lambda: journal.count("start")["k"] == 1, "it runs")
+        family = daemon.pids
+        assert daemon.stop(10) == 0
+        assert not any(map(lives, family))
+        with Daemon(tmp_path, brief, spawn=spawn) as second:
+            wait_for(lambda: journal.count("start")["k"] == 2, "it runs elsewhere")
+            journal.open_gate("gate")
+            wait_for(lambda: journal.count("end")["k"] == 1, "it ends")
+            assert second.wait_ready().stop() == 0
+    execution = await brief.get_execution("k")
+    assert execution is not None
+    assert execution.attempt == 1
+    assert await brief.quarantine() == []
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGQUIT], [signal.SIGINT, signal.SIGINT], [signal.SIGTERM, signal.SIGINT]])
+async def test_at_once_means_that_nothing_is_waited_for(
+    tmp_path: Path, brief: Shadow, journal: Journal, signals: list[signal.Signals]
+) -> None:
+    with Daemon(tmp_path, brief, drain_timeout="60s") as daemon:
+        daemon.wait_ready()
+        await brief.add(hold, key="k")(str(journal), "k", "gate")
+        wait_for(lambda: journal.count("start")["k"] == 1, "it runs")
+        for count, number in enumerate(signals, 1):
+            kill(daemon.pid, number)
+            if count < len(signals):  # the kernel makes one of two that come together
+                daemon.wait_logged("Stopping: what runs is finished")
+        assert daemon.wait(5) == 0
+        assert journal.count("stopped") == {"k": 1}
+
+
+@SPAWNS
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_to_every_process_of_the_daemon_is_one_clean_stop(
+    tmp_path: Path, brief: Shadow, journal: Journal, spawn: str, number: signal.Signals
+) -> None:
+    """As of a service manager that signals the whole control group, or Ctrl-C at a terminal."""
+    with Daemon(tmp_path, brief, spawn=spawn) as daemon:
+        daemon.wait_ready()
+        added = await brief.add(rest, key="k")(str(journal), "k", 0.5)
+        wait_for(lambda: journal.count("start")["k"] == 1, "it runs")
+        for pid in daemon.pids:
+            kill(pid, number)
+        assert daemon.wait() == 0
+        assert await added.get_result(timeout=1) == "k"
+        assert journal.count("start") == {"k": 1}
+        assert daemon.logged("ERROR") == 0
+        assert daemon.logged("Traceback") == 0
+
+
+async def test_a_group_signal_while_it_imports_is_a_clean_stop(tmp_path: Path, brief: Shadow) -> None:
+    (tmp_path / "work.py").write_text("import time\ntime.sleep(30)\nALL = []\n")
+    with Daemon(tmp_path, brief) as daemon:
+        wait_for(lambda: daemon.status and daemon.zygotes, "it imports")
+        wait_for(lambda: all(caught(pid, signal.SIGINT) for pid in daemon.pids), "all are under way")
+        for pid in daemon.pids:
+            kill(pid, signal.SIGTERM)
+            kill(pid, signal.SIGINT)
+        assert daemon.wait(2) == 0
+        assert daemon.logged("Traceback") == 0
+
+
+def caught(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1)
+
+
+async def test_floods_of_ttin_and_ttou_are_clamped(tmp_path: Path, brief: Shadow) -> None:
+    with Daemon(tmp_path, brief) as daemon:
+        daemon.wait_ready()
+        most = max(4, os.cpu_count() or 1)
+        for _ in range(1000):
+            os.kill(daemon.pid, signal.SIGTTOU)
+        wait_for(lambda: daemon.status["workers"] == 1, "one is left")
+        daemon.wait_serving(1)
+        wait_for(lambda: len(daemon.slots()) == 1, "the other has ended")
+        for _ in range(most + 2):
+            before = daemon.status["workers"]
+            os.kill(daemon.pid, signal.SIGTTIN)
+            wait_for(lambda: daemon.status["workers"] == min(most, before + 1), "one more")  # noqa: B023
+        for _ in range(1000):
+            os.kill(daemon.pid, signal.SIGTTIN)
+        assert daemon.status["workers"] == most
+        daemon.wait_serving(most)
+        assert daemon.ask("scale", workers=-5)["workers"] == 1
+        assert daemon.stop() == 0
+
+
+async def test_usr1_writes_every_workers_stacks_to_the_log(tmp_path: Path, brief: Shadow) -> None:
+    with Daemon(tmp_path, brief) as daemon:
+        daemon.wait_ready()
+        kill(daemon.pid, signal.SIGUSR1)
+        for slot in (1, 2):
+            daemon.wait_logged(f"Stacks of the worker in slot {slot}:\n")
+        assert daemon.stop() == 0
+
+
+@SPAWNS
+async def test_adopted_orphans_are_reaped_and_no_exit_code_is_stolen(
+    tmp_path: Path, brief: Shadow, journal: Journal, spawn: str
+) -> None:
+    with Daemon(tmp_path, brief, spawn=spawn) as daemon:
+        daemon.wait_ready()
+        added = await brief.add(leave_orphans, key="k")(str(journal), "k", 20)
+        assert await added.get_result(timeout=20) == 140
+        for pid in daemon.serving().values():
+            kill(pid)  # what it left is the master's now
+        daemon.wait_serving(2)
+        wait_for(lambda: not zombies_below(daemon.pid), "no zombie is left")
+        assert daemon.stop() == 0
+
+
+def zombies_below(pid: int) -> list[str]:
+    """The zombies among a process's children."""
+    shown = subprocess.run(["ps", "--ppid", str(pid), "-o", "stat="], capture_output=True, text=True, check=False)
+    return [line for line in shown.stdout.splitlines() if line.startswith("Z")]
+
+
+@SPAWNS
+async def test_programs_that_a_task_starts_can_be_interrupted(
+    tmp_path: Path, brief: Shadow, journal: Journal, spawn: str
+) -> None:
+    """Workers ignored SIGINT, and so did every program that their tasks started."""
+    with Daemon(tmp_path, brief, spawn=spawn) as daemon:
+        daemon.wait_ready()
+        added = await brief.add(interruptible, key="k")(str(journal), "k")
+        assert await added.get_result(timeout=10) == -signal.SIGINT
+        assert daemon.stop() == 0
