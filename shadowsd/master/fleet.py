@@ -24,6 +24,8 @@ RECYCLING_JITTER = 0.1
 SIGNALS = {ABORT: signal.SIGABRT, KILL: signal.SIGKILL}
 STACK_LINES = 200
 DUMP_SECONDS = 0.05
+# For a connection to the control socket, those to Redis, and what executing a process takes.
+SPARE_DESCRIPTORS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Fleet:
         child = None
         try:
             child = Child(self._numbers, wanted.slot, wanted.generation, wanted.suspect, rows)
+            leave_room()
             self.generations[wanted.generation].spawn(child, self._assignment(child, settings))
         except OSError as error:
             logger.error("No process for slot %d could be had, which is tried again: %s", wanted.slot, error)
@@ -236,3 +239,14 @@ class Fleet:
         self._loop.add_reader(child.stacks_fd, self._stacks_come, child)
         lines = child.read_stacks().splitlines()
         logger.warning("Stacks of the worker in slot %d:\n%s", child.slot, "\n".join(lines[:STACK_LINES]))
+
+
+def leave_room() -> None:
+    """Raises OSError when a worker more would leave too few descriptors: `shadowsd status` must be answered then,
+    above all, and so must Redis."""
+    taken: list[int] = []
+    try:
+        taken.extend(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) for _ in range(SPARE_DESCRIPTORS))
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)

@@ -1,0 +1,97 @@
+"""Redis under a daemon: down, flushed, killed, or cut off from one worker only; no worker is stopped for it."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+
+from shadows import Shadow
+from shadows.testing import RedisServer
+from tests.daemon import Daemon, kill, lives
+from tests.faults.conftest import LEASE_SECONDS, brief_shadow
+from tests.faults.test_daemon_deaths import SPAWNS
+from tests.faults.test_outages import Load
+from tests.proxy import Proxy
+from tests.recorded import Journal, hold, rest
+from tests.waiting import wait_for, wait_until
+
+BEGAN, ENDED = "Redis can't be used now", "Redis can be used again after"
+
+
+@pytest.mark.slow
+@SPAWNS
+@pytest.mark.parametrize("how", ["stopped", "killed", "paused"])
+async def test_an_outage_longer_than_every_lease_stops_nobody_and_loses_nothing(
+    tmp_path: Path, durable_redis: RedisServer, journal: Journal, spawn: str, how: str
+) -> None:
+    durable_redis.config("appendfsync", "always")
+    async with brief_shadow(durable_redis.url) as shadow:
+        with Daemon(tmp_path, shadow, spawn=spawn) as daemon:
+            daemon.wait_ready()
+            before = daemon.serving()
+            async with Load(shadow, journal).running() as load:
+                await load.grows()
+                {"stopped": durable_redis.stop, "killed": durable_redis.kill, "paused": durable_redis.pause}[how]()
+                await wait_until(lambda: not daemon.ready, "it says that it can't be counted on")
+                await asyncio.sleep(4 * LEASE_SECONDS)
+                (durable_redis.resume if how == "paused" else durable_redis.start)()
+                await wait_until(lambda: daemon.ready, "it can be counted on again", 20)
+                await load.grows()
+            await wait_until(lambda: load.accepted <= set(journal.count("end")), "everything is done", 30)
+            assert daemon.serving() == before
+            assert daemon.logged(BEGAN) == daemon.logged(ENDED) == 1
+            assert daemon.logged("is gone") == 0
+            # What had ended, and whose outcome was lost with the server, may run once more; nothing runs at a time.
+            assert max(journal.count("start").values()) <= 2
+            assert daemon.stop() == 0
+
+
+async def test_a_flush_under_it_is_survived(tmp_path: Path, own_redis: RedisServer, journal: Journal) -> None:
+    async with brief_shadow(own_redis.url) as shadow:
+        with Daemon(tmp_path, shadow) as daemon:
+            daemon.wait_ready()
+            before = daemon.serving()
+            await (await shadow.add(rest, key="k")(str(journal), "k")).get_result(timeout=10)
+            own_redis.command("FLUSHALL")
+            own_redis.command("SCRIPT", "FLUSH")
+            added = await shadow.add(rest, key="again")(str(journal), "again")
+            assert await added.get_result(timeout=10) == "again"
+            await wait_until(lambda: daemon.ready, "it is ready")
+            assert daemon.serving() == before
+            assert daemon.stop() == 0
+
+
+async def test_it_stops_while_redis_is_down(tmp_path: Path, own_redis: RedisServer, journal: Journal) -> None:
+    async with brief_shadow(own_redis.url) as shadow:
+        with Daemon(tmp_path, shadow, drain_timeout="500ms") as daemon:
+            daemon.wait_ready()
+            await shadow.add(hold, key="k")(str(journal), "k", "gate")
+            await wait_until(lambda: journal.count("start")["k"] == 1, "it runs")
+            family = daemon.pids
+            own_redis.stop()
+            assert daemon.stop(15) == 0
+            assert not any(map(lives, family))
+            own_redis.start()
+
+
+async def test_a_death_while_redis_is_down_is_made_good_when_it_is_back(
+    tmp_path: Path, durable_redis: RedisServer, journal: Journal
+) -> None:
+    durable_redis.config("appendfsync", "always")
+    async with brief_shadow(durable_redis.url) as shadow:
+        with Daemon(tmp_path, shadow, workers="1") as daemon:
+            daemon.wait_ready()
+            await shadow.add(hold, key="k")(str(journal), "k", "gate")
+            await wait_until(lambda: journal.count("start")["k"] == 1, "it runs")
+            durable_redis.stop()
+            victim = daemon.serving()[1]
+            kill(victim)
+            await wait_until(lambda: daemon.slots(state="waiting for redis"), "a new worker waits")
+            assert not lives(victim)
+            durable_redis.start()
+            await wait_until(lambda: journal.count("start")["k"] == 2, "it runs again")
+            journal.open_gate("gate")
+            await wait_until(lambda: journal.count("end")["k"] == 1, "it ends")
+            assert journal.count("start") == {"k": 2}
+            assert daemon.stop() == 0
