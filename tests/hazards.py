@@ -1,12 +1,17 @@
 """Tasks that harm the process which runs them, each in its own way; all write down that they started."""
 
 import asyncio
+import contextlib
 import ctypes
 import os
+import socket
 import sys
 import time
+from datetime import timedelta
+from pathlib import Path
 
-from tests.recorded import gate_of, write
+from shadows import Timeout
+from tests.recorded import PAUSE_SECONDS, gate_of, write
 
 
 async def exit_process(journal: str, label: str) -> None:
@@ -90,7 +95,47 @@ async def interruptible(journal: str, label: str) -> int:
     return await program.wait()
 
 
+async def lose_redis(journal: str, label: str, gate: str) -> str:
+    """Cuts its own process off from Redis, for good, as a broken route of one container would; then runs on."""
+    write(journal, "start", label)
+    if not gate_of(journal, f"cut-{label}").exists():
+        gate_of(journal, f"cut-{label}").touch()
+        for name in ("open_connection", "open_unix_connection"):
+            setattr(asyncio, name, refuse)
+        shut_connections()
+    while not gate_of(journal, gate).exists():  # noqa: ASYNC110 # another process opens it
+        await asyncio.sleep(PAUSE_SECONDS)
+    write(journal, "end", label)
+    return label
+
+
+async def patient(journal: str, label: str, seconds: float, limit: Timeout = Timeout(timedelta(seconds=30))) -> str:
+    """Has a Timeout of its own."""
+    write(journal, "start", label)
+    await asyncio.sleep(seconds)
+    write(journal, "end", label)
+    return label
+
+
+async def refuse(*_: object, **__: object) -> None:
+    """In the place of what opens a connection."""
+    raise ConnectionRefusedError(111, "Connection refused")
+
+
+def shut_connections() -> None:
+    """Ends this process's TCP connections."""
+    for entry in tuple(Path("/proc/self/fd").iterdir()):
+        shut(int(entry.name))
+
+
+def shut(descriptor: int) -> None:
+    """Ends one, if it is one."""
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
+        if connection.family == socket.AF_INET:
+            connection.shutdown(socket.SHUT_RDWR)
+
+
 TASKS = [
     exit_process, exit_politely, segfault, hold_gil, block_once, ignore_cancel, use_up_descriptors, leave_orphans,
-    interruptible,
+    interruptible, lose_redis, patient,
 ]  # fmt: skip

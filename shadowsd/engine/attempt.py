@@ -31,6 +31,7 @@ from .events import Events, TaskStarted
 from .inject import Injection
 from .limits import Limits
 from .slots import Running, Slots
+from .task_timeout import limited
 from .threads import Threads
 from .verdicts import Verdicts
 
@@ -62,6 +63,7 @@ class Attempts:
         self._limits = limits
         self._threads = threads
         self._events = events
+        self._task_timeout = worker.hosting.task_timeout if worker.hosting is not None else None
         self._injections: dict[Task, Injection] = {}
 
     def start(self, entry: Entry) -> None:
@@ -127,6 +129,8 @@ class Attempts:
         try:
             async with resolved:
                 call = partial(self._call, task, args, {**kwargs, **resolved.kwargs})
+                if injection.limit is not None:
+                    call = partial(limited, injection.limit, task.name, call)
                 result = await (resolved.runtime.run(execution, call) if resolved.runtime else call())
         except BaseException as error:
             if self._verdicts.stopped(running, error):
@@ -149,7 +153,8 @@ class Attempts:
     def _injection(self, task: Task) -> Injection:
         injection = self._injections.get(task)
         if injection is None:
-            injection = self._injections[task] = Injection(task.function)
+            limit = self._task_timeout if task.is_async else None  # nothing can stop a plain function
+            injection = self._injections[task] = Injection(task.function, limit)
         return injection
 
     def _execution(self, entry: Entry, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution:

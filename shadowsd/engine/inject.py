@@ -12,6 +12,7 @@ when closing fails, and takes half as long again.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -44,11 +45,12 @@ class Injection:
     """What one function declares. `needed` is False where that is nothing, and the rest can be skipped."""
 
     __slots__ = (
-        "acting", "acting_by_annotation", "acts", "function", "name", "needed", "parameters",
+        "acting", "acting_by_annotation", "acts", "function", "limit", "name", "needed", "parameters",
         "perpetual", "positional", "retry", "timeout", "values", "wrapping",
     )  # fmt: skip
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], limit: timedelta | None = None) -> None:
+        """`limit` is the time for functions that declare no Timeout."""
         self.function = function
         self.name = getattr(function, "__name__", None) or type(function).__name__
         self.positional, self.parameters, annotated = _declarations(function)
@@ -64,6 +66,8 @@ class Injection:
         self.retry = next((each for each in declared if isinstance(each, Retry)), None)
         self.perpetual = next((each for each in declared if isinstance(each, Perpetual)), None)
         self.timeout = next((each for each in declared if isinstance(each, Timeout)), None)
+        self.limit = limit if self.timeout is None else None
+        self.needed = self.needed or self.limit is not None
 
     def enter(self, context: TaskContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> "Resolved":
         """The dependencies of one run, for `async with`; explicit arguments take their place."""
