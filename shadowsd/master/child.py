@@ -57,6 +57,7 @@ class Child:
         self.asked_at = 0.0
         self.why = ""
         self.worn = ""
+        self.cut_off = False
         self.refused: str | None = None
         self.baseline_memory = 0
         self.task_limit = 0

@@ -160,6 +160,9 @@ def ends(world: World) -> Iterator[Action]:
         allowed = limits.drain if world.stopping else limits.reload_drain
         if child.asked == DRAIN and allowed is not None and child.asked_for > allowed:
             yield Ask(child.number, STOP, f"it did not finish within {allowed:g} s")
+        elif child.asked == DRAIN and child.cut_off and not child.running and child.asked_for > STOP_SECONDS:
+            # It would wait for ever for Redis to take what became of its tasks; they run again elsewhere.
+            yield Ask(child.number, STOP, "nothing runs in it, and it can't say so to Redis")
         elif child.asked == STOP and child.asked_for > STOP_SECONDS:
             yield Ask(child.number, KILL, f"it did not hand back within {STOP_SECONDS:g} s")
         elif child.asked == ABORT and child.asked_for > ABORT_SECONDS:

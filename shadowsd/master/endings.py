@@ -50,8 +50,8 @@ def judge(child: Child, how: Exit, oom: bool, max_deaths: int, served_seconds: f
     generations = blamed(in_flight, stack, hung=child.hung) if death else ()
     consumer = child.page.consumer
     loss = None
-    # A child that left by itself has signed off, and whatever it could not settle waits for its lease of 0.
-    if consumer and not (orderly and not death):
+    # Who ended by itself has settled everything and signed off; who was told to hand back may not have come to it.
+    if consumer and (death or not orderly or child.asked == STOP):
         judgement = Judgement("death" if death else "end", cause, generations, max_deaths)
         loss = Loss(consumer, child.slot, judgement)
     return Verdict(death, cause, label_of(child, how, oom), ending, loss)

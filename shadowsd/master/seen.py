@@ -27,6 +27,8 @@ def child_seen(child: Child, clock: Clock) -> ChildSeen:
         worn=child.worn,
         silence=silence_of(child, clock),
         dumped=child.dumped,
+        running=head.running,
+        cut_off=child.cut_off,
     )
 
 

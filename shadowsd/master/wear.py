@@ -59,5 +59,6 @@ def cut_off(child: Child, node: Node) -> str:
         )  # fmt: skip
         child.order("reconnect")
     elif now - child.reconnected_at > lease:
+        child.cut_off = True
         return "it is cut off from Redis while the master is not"
     return ""

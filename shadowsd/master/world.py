@@ -28,6 +28,8 @@ class ChildSeen:
     worn: str = ""
     silence: Silence = QUIET
     dumped: bool = False
+    running: int = 0
+    cut_off: bool = False
 
     @property
     def serves(self) -> bool:

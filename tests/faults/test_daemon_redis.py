@@ -1,18 +1,16 @@
 """Redis under a daemon: down, flushed, killed, or cut off from one worker only; no worker is stopped for it."""
 
 import asyncio
-import socket
 from pathlib import Path
 
 import pytest
 
-from shadows import Shadow
 from shadows.testing import RedisServer
 from tests.daemon import Daemon, kill, lives
 from tests.faults.conftest import LEASE_SECONDS, brief_shadow
 from tests.faults.test_daemon_deaths import SPAWNS
 from tests.faults.test_outages import Load
-from tests.proxy import Proxy
+from tests.hazards import lose_redis
 from tests.recorded import Journal, hold, rest
 from tests.waiting import wait_for, wait_until
 
@@ -94,4 +92,27 @@ async def test_a_death_while_redis_is_down_is_made_good_when_it_is_back(
             journal.open_gate("gate")
             await wait_until(lambda: journal.count("end")["k"] == 1, "it ends")
             assert journal.count("start") == {"k": 2}
+            assert daemon.stop() == 0
+
+
+@SPAWNS
+async def test_a_worker_that_alone_is_cut_off_is_replaced_and_not_killed_while_it_works(
+    tmp_path: Path, own_redis: RedisServer, journal: Journal, spawn: str
+) -> None:
+    async with brief_shadow(own_redis.url) as shadow:
+        with Daemon(tmp_path, shadow, spawn=spawn, workers="1") as daemon:
+            daemon.wait_ready()
+            added = await shadow.add(lose_redis, key="k")(str(journal), "k", "gate")
+            await wait_until(lambda: journal.count("start")["k"] == 1, "it runs")
+            cut = daemon.serving()[1]
+            daemon.wait_logged("has not been heard in Redis for .* it is told to reconnect")
+            daemon.wait_logged("is replaced: it is cut off from Redis while the master is not")
+            wait_for(lambda: daemon.serving().get(1, cut) != cut, "another serves in its slot")
+            other = await shadow.add(rest, key="other")(str(journal), "other")
+            assert await other.get_result(timeout=10) == "other"
+            assert lives(cut)
+            journal.open_gate("gate")
+            assert await added.get_result(timeout=20) == "k"
+            wait_for(lambda: not lives(cut), "the one that was cut off has ended")
+            assert journal.count("start")["k"] <= 2
             assert daemon.stop() == 0
