@@ -3,7 +3,11 @@
 import asyncio
 import logging
 import random
+import selectors
 import signal
+import threading
+from importlib.util import find_spec
+from pathlib import Path
 
 import msgspec
 
@@ -23,7 +27,12 @@ from .world import ABORT, KILL, Ask, Dump, KillZygote, Spawn, StartZygote
 
 logger = logging.getLogger("shadowsd")
 
-LIBRARIES = ("/asyncio/", "/uvloop/", "/shadowsd/", "/shadows/", "/threading.py", "/uncalled_for/", "<frozen")
+# Nothing of a user's: the interpreter's modules, and the packages that stand between the loop and a task.
+PACKAGES = ("asyncio", "shadows", "shadowsd", "uncalled_for", "uvloop")
+LIBRARIES = (
+    threading.__file__, selectors.__file__, "<frozen",
+    *(f"{Path(spec.origin).parent}/" for name in PACKAGES if (spec := find_spec(name)) and spec.origin),
+)  # fmt: skip
 BURIAL_SECONDS = 2.0
 LOOK_SECONDS = 0.005
 ZYGOTE_PAUSES = (0.0, 1.0, 60.0)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from .page import InFlight
+from .page import NAME_SIZE, InFlight
 
 FRAME = re.compile(r'File "([^"]*)", line (\d+) in (\S+)')
 # Every child's loop runs below this function of ours (serve.py).
@@ -17,14 +17,22 @@ def blamed(in_flight: Sequence[InFlight], stack: str, *, hung: bool) -> tuple[st
     if not hung:
         return everybody
     named = {function for _, _, function in frames_of_loop(stack)}
-    guilty = tuple(task.generation for task in in_flight if task.function.rpartition(".")[2] in named)
+    guilty = tuple(task.generation for task in in_flight if stands_in(named, task.function))
     return guilty or everybody
+
+
+def stands_in(named: set[str], function: str) -> bool:
+    """Whether a function of the page is among the names of a stack; the page cuts long ones."""
+    name = function.rpartition(".")[2]
+    if len(function.encode()) < NAME_SIZE - 3:  # a letter that did not fit whole is replaced
+        return name in named
+    return any(each.startswith(name.rstrip("\N{REPLACEMENT CHARACTER}")) for each in named)
 
 
 def line_of(stack: str, skipped: Sequence[str]) -> str:
     """The innermost line of the loop's stack that is the user's: none of ours, nor of the interpreter's libraries."""
     for file, number, function in frames_of_loop(stack):
-        if not any(part in file for part in skipped):
+        if not file.startswith(tuple(skipped)):
             return f"{file}:{number} in {function}"
     return ""
 

@@ -45,9 +45,11 @@ class Control:
         lock = self._path.with_name(self._path.name + ".lock")
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if self._path.exists() and not self._path.is_socket():
+                raise FileExistsError(17, "It is no socket, and is not removed", str(self._path))
             if not os.access(self._path.parent, os.W_OK):
                 raise PermissionError(13, "Permission denied", str(self._path.parent))
+            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             words = (
                 f"--control {self._path} can't be used: {error.strerror}: {error.filename}. Give a path in a directory "
@@ -56,10 +58,13 @@ class Control:
             if self._insists:
                 raise ConfigurationError(words) from error
             logger.warning("`shadowsd status` and its kin can't reach this master: %s", words)
-            self.close()
             return
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not self._holds(lock):
+                # Whoever had it ended between our two steps, and took the file along: it locks out nobody.
+                os.close(self._lock)
+                self.claim()
         except BlockingIOError:
             os.close(self._lock)
             self._lock = None
@@ -67,6 +72,13 @@ class Control:
                 f"Another shadowsd runs with the control path {self._path}. Stop it (`shadowsd stop --control "
                 f"{self._path}`), or give this one a --control of its own."
             ) from None
+
+    def _holds(self, lock: Path) -> bool:
+        assert self._lock is not None
+        try:
+            return os.path.samestat(os.fstat(self._lock), lock.stat())
+        except FileNotFoundError:
+            return False
 
     async def open(self) -> None:
         """Listens; a socket that a killed master left is removed."""
@@ -107,8 +119,11 @@ class Control:
         """Leaves nothing behind."""
         if self._server is not None:
             self._server.close()
-        if self._lock is not None:
             self._path.unlink(missing_ok=True)
+        self._leave_lock()
+
+    def _leave_lock(self) -> None:
+        if self._lock is not None:
             self._path.with_name(self._path.name + ".lock").unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None

@@ -28,6 +28,6 @@ def _quota_files() -> list[Path]:
 def _quota(path: Path) -> float | None:
     try:
         limit, period = path.read_text().split()
+        return None if limit == "max" else int(limit) / int(period)
     except (OSError, ValueError):
         return None
-    return None if limit == "max" else int(limit) / int(period)
