@@ -25,7 +25,15 @@ BRIEF = {
 class Daemon(Process):
     """One master and all its processes; leaving the block kills every one of them."""
 
-    def __init__(self, directory: Path, shadow: Shadow, *flags: str, url: str | None = None, **options: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        shadow: Shadow,
+        *flags: str,
+        url: str | None = None,
+        prefix: tuple[str, ...] = (),
+        **options: str,
+    ) -> None:
         self.directory = directory
         self.control = directory / "s"
         work = directory / "work.py"
@@ -38,6 +46,7 @@ class Daemon(Process):
         super().__init__(
             *("-m", "shadowsd.commands.shadowsd", "run", *flags),
             *(part for name, value in chosen.items() for part in (f"--{name}", value)),
+            prefix=prefix,
         )
 
     def __exit__(self, *error: object) -> None:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -25,10 +25,12 @@ class Process:
     """
 
     def __init__(
-        self, *arguments: str | Path, environment: Mapping[str, str] | None = None, stderr: int = subprocess.STDOUT
-    ) -> None:
-        """stderr: a descriptor of the test's for its errors; by default they come with the output."""
-        self.arguments = [sys.executable, "-u", "-W", "error", *map(str, arguments)]
+        self, *arguments: str | Path, environment: Mapping[str, str] | None = None, stderr: int = subprocess.STDOUT,
+        prefix: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """stderr: a descriptor of the test's for its errors; by default they come with the output. prefix: a program
+        that runs it."""
+        self.arguments = [*prefix, sys.executable, "-u", "-W", "error", *map(str, arguments)]
         self.environment = os.environ | {"PYTHONPATH": SOURCES} | dict(environment or {})
         self._output = tempfile.NamedTemporaryFile("w+", prefix="process-", suffix=".out")  # noqa: SIM115 # closed in __exit__
         self.process = subprocess.Popen(
