@@ -44,6 +44,7 @@ class Acting:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._zygote_failures = 0
+        self._generations = 0
 
     def act(self, action: Spawn | Ask | Dump | StartZygote | KillZygote) -> None:
         """Carries one out."""
@@ -137,7 +138,8 @@ class Acting:
     def begin_generation(self) -> int:
         """Starts the next generation; its number."""
         node = self._node
-        number = max(node.fleet.generations, default=0) + 1
+        self._generations += 1
+        number = self._generations
         settings = node.settings
         node.fleet.begin(
             Plan(
