@@ -28,9 +28,11 @@ from tests.systemd.machine import (
     systemctl,
     wait_until_running,
 )
+from tests.systemd.rig import URL
 from tests.waiting import wait_for
 
 ORDERS = "shadowsd@orders.service"
+PRINTED = "shadowsd-printed.service"
 
 
 def users() -> dict[str, Any]:
@@ -160,7 +162,28 @@ def instances() -> dict[str, Any]:
     return saw | {"left": [str(path) for path in Path("/run").glob("shadowsd*")]}
 
 
+def printed() -> dict[str, Any]:
+    """A unit that `shadowsd unit` printed, beside the service, which then stops."""
+    fresh_start()
+    options = ["--tasks", "jobs", "--app-dir", f"{APPLICATION}/current", "--shadows", "printed", "--workers", "1"]
+    Path("/run/systemd/system/shadowsd-printed.service").write_text(
+        run(PROGRAM, "unit", *options, "--user", "shadowsd").stdout
+    )
+    Path("/etc/shadowsd/shadowsd-printed.env").write_text(f"SHADOWS_URL={URL}\n")
+    systemctl("daemon-reload")
+    verified = run("systemd-analyze", "verify", PRINTED)
+    code = systemctl("start", PRINTED)
+    systemctl("stop", UNIT)
+    saw = {
+        "verified": verified.stdout, "code": code, "ran": outcome("version", name="printed"),
+        "reload": systemctl("reload", PRINTED), "status": run(PROGRAM, "status", "--shadows", "printed").stdout,
+    }  # fmt: skip
+    shadow("printed").close()
+    systemctl("stop", PRINTED)
+    return saw
+
+
 CHECKS = (
     users, verify, start, secrets, reload, bad_reload, stop_with_a_short_task, stop_with_a_long_task,
-    slow_reload, slow_start, restart_with_a_queue, instances,
+    slow_reload, slow_start, restart_with_a_queue, instances, printed,
 )  # fmt: skip

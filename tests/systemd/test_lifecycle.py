@@ -106,3 +106,11 @@ def test_a_service_that_stops_leaves_an_instance_reachable(saw: Saw) -> None:
     instances = saw("instances")
     assert instances["after_the_other_stopped"] == 0
     assert instances["left"] == []
+
+
+def test_a_unit_that_was_printed_runs_beside_the_service(saw: Saw) -> None:
+    """Its directory was inside of the service's: it lost its control socket when that stopped, and nobody found it."""
+    printed = saw("printed")
+    assert printed["verified"] == ""
+    assert (printed["code"], printed["ran"], printed["reload"]) == (0, 1, 0)
+    assert "serves 'printed'" in printed["status"]
