@@ -15,7 +15,7 @@ from shadowsd.engine.loading import load_tasks, make_importable
 
 from .assignment import Assignment
 from .channel import Channel
-from .inherited import CHILD_SIGNALS, leave_to_master
+from .inherited import GROUP_SIGNALS, leave_to_master
 from .prctl import die_with
 from .serve import ORPHANED, serve
 
@@ -34,7 +34,7 @@ def main() -> NoReturn:
         os._exit(ORPHANED)
     faulthandler.enable(descriptors[2])
     faulthandler.register(signal.SIGUSR1, descriptors[2])
-    leave_to_master(*CHILD_SIGNALS)
+    leave_to_master(*GROUP_SIGNALS)
     plan = message.pop("plan")
     directory = Path(plan["app_dir"])
     os.chdir(directory)

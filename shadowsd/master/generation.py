@@ -16,6 +16,7 @@ from typing import Any
 from .assignment import Assignment
 from .channel import Channel, Message
 from .child import Child, Exit, reap
+from .inherited import held_back
 
 logger = logging.getLogger("shadowsd")
 
@@ -159,7 +160,8 @@ def execute(module: str, descriptors: list[int]) -> int:
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined] # noqa: SLF001 # as multiprocessing does
     # In a group of its own: what a terminal sends to the master's group is for the master alone.
     command = [sys.executable, "-P", *flags, "-m", module, *map(str, descriptors)]
-    process = subprocess.Popen(command, pass_fds=descriptors, stdin=subprocess.DEVNULL, process_group=0)
+    with held_back():
+        process = subprocess.Popen(command, pass_fds=descriptors, stdin=subprocess.DEVNULL, process_group=0)
     # Popen's own bookkeeping would wait for the pid, and so could steal the exit from the pidfd.
     process.returncode = 0
     return process.pid

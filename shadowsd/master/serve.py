@@ -71,6 +71,8 @@ def serve(assignment: Assignment) -> NoReturn:
 def shed_inheritance(assignment: Assignment) -> None:
     """Undoes what the child has of the process that it was copied from."""
     leave_to_master(*CHILD_SIGNALS)
+    # Until the loop listens to it: who is asked to leave that early does it in good order, too.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # A group of its own: a Ctrl-C at the terminal is for the master, which asks the children to drain.
@@ -124,6 +126,7 @@ class Service:
         loop = asyncio.get_running_loop()
         loop.add_reader(self._channel.fileno(), self._hear)
         loop.add_signal_handler(signal.SIGTERM, self._told_by_signal)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         self._stamp(monotonic())
         self._keep_title()
         threading.Thread(target=self._stamp_thread, name="shadows stamps", daemon=True).start()

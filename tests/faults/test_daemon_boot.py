@@ -6,7 +6,7 @@ import pytest
 
 from shadows import Shadow
 from shadows.testing import RedisServer
-from tests.daemon import Daemon, kill
+from tests.daemon import Daemon, kill, lives
 from tests.faults.conftest import brief_shadow
 from tests.faults.test_daemon_deaths import SPAWNS
 from tests.recorded import Journal, rest
@@ -71,6 +71,25 @@ def test_a_daemon_that_is_told_to_stop_while_it_imports_stops_at_once(
             kill(daemon.pid, 15)
         assert daemon.wait(1.5) == 0
         assert daemon.logged("Stopping: what runs is finished") == 1
+
+
+def test_workers_that_still_import_end_with_their_master(tmp_path: Path, brief: Shadow) -> None:
+    (tmp_path / "work.py").write_text(
+        "import sys\nimport time\nif 'shadowsd.master.executed' in sys.orig_argv:\n    time.sleep(60)\nALL = []\n"
+    )
+    with Daemon(tmp_path, brief, spawn="exec") as daemon:
+        wait_for(lambda: len(daemon.slots(state="booting")) == 2, "the workers import")
+        wait_for(lambda: len(daemon.pids) == 3, "the zygote has done its part")
+        family = daemon.pids
+        wait_for(lambda: all(map(has_handlers, family)), "they have come to their imports")
+        kill(daemon.pid)
+        wait_for(lambda: not any(map(lives, family)), "all are dead", 1)
+
+
+def has_handlers(pid: int) -> bool:
+    """Whether a process has come to where it handles SIGHUP."""
+    caught = int(Path(f"/proc/{pid}/status").read_text().partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught & 1)
 
 
 @SPAWNS

@@ -77,6 +77,7 @@ async def test_a_call_that_holds_the_gil_is_told_apart_and_its_lease_never_ends(
         kill(daemon.pid)
 
 
+@pytest.mark.slow
 @SPAWNS
 async def test_a_worker_that_is_stopped_for_a_while_is_left_alone(
     tmp_path: Path, brief: Shadow, journal: Journal, spawn: str
@@ -88,14 +89,17 @@ async def test_a_worker_that_is_stopped_for_a_while_is_left_alone(
         worker = daemon.serving()[1]
         kill(worker, signal.SIGSTOP)
         wait_for(lambda: daemon.slots(silence="it was stopped by a signal"), "it is seen as stopped")
+        wait_for(lambda: daemon.slots()[0]["silent_seconds"] > 5, "it is stopped for many leases")
         kill(worker, signal.SIGCONT)
         journal.open_gate("gate")
         wait_for(lambda: journal.count("end")["k"] == 1, "it ends")
         assert journal.count("start") == {"k": 1}
         assert daemon.serving() == {1: worker}
+        assert daemon.logged("told to reconnect") == 0  # it was silent, and not cut off from Redis
         assert daemon.stop() == 0
 
 
+@pytest.mark.slow
 @SPAWNS
 async def test_a_worker_that_stays_stopped_is_killed_and_its_tasks_run_elsewhere(
     tmp_path: Path, brief: Shadow, journal: Journal, spawn: str

@@ -89,7 +89,7 @@ def test_wrong_options_end_the_daemon_before_it_begins(arguments: list[str], wor
     ("text", "words"),
     [
         ("workers = ", "is no TOML"),
-        ("wrokers = 3", "there is no setting 'wrokers'; did you mean 'workers'?"),
+        ("wrokers = 3", "there is no setting 'wrokers'. Did you mean 'workers'?"),
         ("[workers]\na = 1", "'workers' is a table"),
         ("config = 'x'", "there is no setting 'config'"),
         ("workers = 0", "--workers is 0"),
@@ -107,8 +107,8 @@ def test_options_come_before_the_environment_and_that_before_the_file(tmp_path: 
     file = tmp_path / "daemon.toml"
     file.write_text("workers = 3\nshadows = 'orders'\nheartbeat-interval = '3s'\n")
     chosen = ["--check-config", "--config", str(file)]
-    told = "These settings can be used: {} workers of 'orders'.\n"
-    assert CliRunner().invoke(main, chosen).output == told.format(3)
+    told = "These settings can be used: {} workers of 'orders'"
+    assert CliRunner().invoke(main, chosen).output.startswith(told.format(3))
     environment = {"SHADOWSD_WORKERS": "4"}
-    assert CliRunner(env=environment).invoke(main, chosen).output == told.format(4)
-    assert CliRunner(env=environment).invoke(main, [*chosen, "--workers", "5"]).output == told.format(5)
+    assert CliRunner(env=environment).invoke(main, chosen).output.startswith(told.format(4))
+    assert CliRunner(env=environment).invoke(main, [*chosen, "--workers", "5"]).output.startswith(told.format(5))
