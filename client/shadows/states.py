@@ -56,6 +56,7 @@ MOVES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
         ("clear", "scheduled queued", "cancelled"),
         ("claim", "queued", "running"),
         ("takeover", "running", "queued quarantined"),
+        ("leave", "running", "queued"),
         ("park", "running", "queued"),
         ("unpark", "queued", "queued"),
         ("quarantine", "running queued", "quarantined"),

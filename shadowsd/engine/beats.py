@@ -7,11 +7,10 @@ from time import monotonic
 from typing import Any
 
 import msgspec
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from shadows.connection import CALL_SECONDS, Link
-from shadows.errors import ConnectionFailed, ServerRefused, ShadowsError
-from shadows.scripts import LEAVE
+from shadows.errors import ConnectionFailed, ServerRefused
 
 from .asides import Asides
 from .events import BeatCame
@@ -158,20 +157,6 @@ class Beats:
         while True:
             await asyncio.sleep(VERIFY_SECONDS)
             self._worker.reader.verify()
-
-    async def leave(self) -> None:
-        """Takes this worker off the books, if Redis can be reached; its lease ends by itself otherwise."""
-        if self._timer is not None:
-            self._timer.cancel()
-        keys = self._shadow.keys
-        try:
-            await self._link.run(
-                LEAVE,
-                [*keys.streams, keys.leases, keys.workers, keys.functions],
-                [self._worker.membership.consumer],
-            )
-        except (ShadowsError, RedisError) as error:
-            logger.warning("The worker could not sign off; its lease ends by itself. %s", error)
 
 
 def readable(name: bytes) -> str:

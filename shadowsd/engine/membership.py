@@ -44,8 +44,9 @@ class Membership:
 
     async def finish_side_work(self) -> None:
         """Waits for what runs on the side."""
-        while self._tasks:
-            await asyncio.wait(tuple(self._tasks))
+        # Only a KeyboardInterrupt can have left one that is done in the set; it would be waited for without a pause.
+        while unfinished := [task for task in self._tasks if not task.done()]:
+            await asyncio.wait(unfinished)
 
     def abandon_side_work(self) -> None:
         """Stops what runs on the side, without waiting for it."""

@@ -1,14 +1,20 @@
-"""The sign of life: a small thread with its own connection renews the lease of this worker.
+"""The sign of life: a small thread with its own connection renews the lease of this worker, and signs it off.
 
 A task that blocks the loop so loses nothing. But a loop that was silent for `redelivery_timeout` is given up:
 the thread stops renewing on purpose, and the tasks go to another worker. A call that holds the GIL stops
 this thread too; only a process beside this one could help there.
+
+The thread signs off because a Ctrl-C never hits it: that raises KeyboardInterrupt between any two lines of the
+main thread, so nothing that is done there at the end can be relied on, and no handful of guarded places would
+be all of them. Whether the worker was closed, or its loop was under it, or the process just ends: what
+it still holds goes to the others at once.
 """
 
 import asyncio
+import atexit
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from logging import getLogger
 from time import monotonic
 from typing import Any, NamedTuple
@@ -17,8 +23,9 @@ import msgspec
 
 from shadows.connection import CALL_SECONDS, Argument, Link, Server
 from shadows.keys import Keys
-from shadows.scripts import BEAT
+from shadows.scripts import BEAT, LEAVE
 
+from .ghosts import cut_off
 from .membership import Membership
 
 logger = getLogger("shadows.worker")
@@ -27,6 +34,8 @@ logger = getLogger("shadows.worker")
 LEAST_PATIENCE_SECONDS = 1.0
 # Until it has joined, a worker waits for its first beat with everything else.
 JOINING_PAUSE_SECONDS = 0.1
+# Twice as long as a call may take: one may be on its way when the end comes.
+END_SECONDS = 2 * CALL_SECONDS
 # Later than any clock; a consumer that never joined has no lease that somebody could have taken.
 FOR_EVER_MS = 9 * 10**15
 
@@ -67,6 +76,8 @@ class Pulse:
             *keys.streams, keys.leases, keys.workers, keys.schedule, keys.strikes, keys.unknown, keys.generation,
             keys.functions
         ]  # fmt: skip
+        self._leave_keys = [*keys.streams, keys.leases, keys.workers, keys.functions]
+        self._prefix = keys.prefix
         self._membership = membership
         self._interval = interval_seconds
         self._lease_ms = lease_ms
@@ -80,6 +91,7 @@ class Pulse:
         self._hurry: asyncio.Event | None = None
         self._stopping = False
         self._joined = ""
+        self._reached = False
         self._lease_end_ms = 0
         self._gave_up = False
         # A call that hangs must not cost the lease, which the next one could still save.
@@ -89,6 +101,8 @@ class Pulse:
     def start(self) -> None:
         """Starts the thread; the first beat goes at once."""
         self._tick()
+        # For a process that ends without closing the worker: a daemon thread lives until these calls are over.
+        atexit.register(self.end)
         self._thread.start()
 
     def _tick(self) -> None:
@@ -113,15 +127,31 @@ class Pulse:
             asyncio.run_coroutine_threadsafe(self._link.close(), self._thread_loop)
 
     async def stop(self) -> None:
-        """Ends the thread."""
+        """Signs the worker off and ends the thread."""
+        await asyncio.to_thread(self.end)
+
+    def end(self) -> None:
+        """The same where no loop runs; waits for it, but not for long."""
         self._stopping = True
+        if not self._thread.is_alive():  # it ended by itself, or in the parent of this process
+            return
         if self._thread_loop is not None and self._hurry is not None:
-            with suppress(RuntimeError):  # it ended by itself
+            with suppress(RuntimeError):  # it is about to end
                 self._thread_loop.call_soon_threadsafe(self._hurry.set)
-        await asyncio.to_thread(self._thread.join, 10)
+        self._thread.join(END_SECONDS)
 
     def _main(self) -> None:
-        asyncio.run(self._beat_on())
+        # Not by `asyncio.run`: that starts a thread to end those of its loop, and an interpreter that ends takes none.
+        with closing(asyncio.new_event_loop()) as loop:
+            loop.run_until_complete(self._live())
+        atexit.unregister(self.end)
+
+    async def _live(self) -> None:
+        await self._beat_on()
+        # Who could not reach Redis a moment ago need not wait for it once more.
+        if self._reached:
+            await self._sign_off()
+        await self._link.close()
 
     async def _beat_on(self) -> None:
         self._thread_loop = asyncio.get_running_loop()
@@ -141,7 +171,6 @@ class Pulse:
                     await self._hurry.wait()
             except TimeoutError:
                 pass
-        await self._link.close()
 
     def _give_up(self) -> None:
         if self._gave_up:
@@ -167,16 +196,32 @@ class Pulse:
             reply = await self._link.run(BEAT, self._keys, arguments, seconds=self._patience)
             beat = Beat(consumer, self._link.opened, monotonic(), *reply)
         except Exception as error:  # whatever it is, a worker without a pulse would be a dead one that works on
+            self._reached = False
             self._tell(self._on_failure, error)
             return
+        self._reached = True
         if beat.kept and consumer == membership.consumer:
             self._joined = consumer
             membership.lease_ends = now + self._lease_ms / 1000
             self._lease_end_ms = round(beat.now) + self._lease_ms
         self._tell(self._on_beat, beat)
 
+    async def _sign_off(self) -> None:
+        """Hands back what the worker holds, whether it knows of it or not, and takes it off the books."""
+        membership = self._membership
+        membership.joined = False  # a loop that still runs, in another thread, starts nothing any more
+        try:
+            async with asyncio.timeout(self._patience):
+                # Its read may still be blocked in Redis, which would hand it what nobody sees.
+                await cut_off(self._link, self._row()["reader"], membership.incarnation)
+                arguments: list[Argument] = [membership.consumer, self._prefix]
+                while not await self._link.run(LEAVE, self._leave_keys, arguments):
+                    pass
+        except Exception as error:
+            logger.warning("The worker could not sign off; its lease ends by itself. %s", error)
+
     def _tell(self, listener: Callable[..., None], *values: Any) -> None:
         try:
             self._loop.call_soon_threadsafe(listener, *values)
         except RuntimeError:
-            self._stopping = True  # the worker's loop is closed
+            self._stopping = True  # the worker's loop was closed, and it did not sign off

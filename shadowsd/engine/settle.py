@@ -88,6 +88,8 @@ class Settler:
 
     def put(self, verdict: Verdict) -> None:
         """Queues a verdict; its entry must be in the slots' table of unsettled ones."""
+        if self._abandoned:
+            return  # the end of a task that did not let itself be stopped: its worker has left
         self._waiting.append(verdict)
         # Cancelled before it began, it never cleared its place.
         if self._sender is None or self._sender.done():
@@ -183,7 +185,7 @@ class Settler:
             await asyncio.wait([self._start() if sender is None or sender.done() else sender])
 
     def abandon(self) -> None:
-        """Stops writing: what is left stays pending, and is given to another worker when the lease ends."""
+        """Stops writing: what is left stays pending, and is given to another worker at the sign-off."""
         self._abandoned = True
         if self._sender is not None:
             self._sender.cancel()

@@ -38,11 +38,6 @@ class Running:
         """For how long it has run."""
         return timedelta(seconds=monotonic() - self.started)
 
-    @property
-    def cancelled_from_outside(self) -> bool:
-        """Whether somebody cancelled the asyncio task, rather than its code raising CancelledError."""
-        return self.task is not None and self.task.cancelling() > 0
-
 
 class Slots:
     """The table of entries in flight: running in a slot, or waiting for their outcome to be written."""
@@ -74,6 +69,12 @@ class Slots:
     def idle(self) -> bool:
         """Whether nothing runs and every outcome is written."""
         return not self.running and not self.unsettled
+
+    @property
+    def unfinished(self) -> list[asyncio.Task[None]]:
+        """The asyncio tasks of what runs on the loop."""
+        running = [each.task for each in self.running.values() if each.is_async]
+        return [task for task in running if task is not None and not task.done()]
 
     def knows(self, generation: str) -> bool:
         """Whether an entry is in flight here."""

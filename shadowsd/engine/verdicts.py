@@ -127,7 +127,7 @@ class Verdicts:
         if isinstance(error, KeyboardInterrupt) and from_signal(error):
             self._finish(running, Verdict(running.entry, "b", b"", 0))
             raise error
-        if running.stop is None and cancelled and self._worker.reader.stopping and running.cancelled_from_outside:
+        if running.stop is None and cancelled and self._worker.closing.begun:
             # The loop itself is being closed, as at a second Ctrl-C: the task did not ask for it.
             running.stop = Stop.SHUTDOWN
         # What a task makes of being stopped is no outcome; a plain function was not stopped at all.

@@ -8,6 +8,7 @@ takes over from those that don't, and signals tell all of them what happened els
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -25,6 +26,7 @@ from .asides import Asides
 from .attempt import Attempts
 from .automatic import seed
 from .beats import Beats
+from .closing import Closing
 from .events import Events
 from .fetch import Reader
 from .finish import Finish
@@ -99,13 +101,13 @@ class Worker:
         self._require_same_process()
         self._build()
         async with AsyncExitStack() as stack:
+            self.closing = stack.enter_context(Closing())
             stack.push_async_callback(self._close_links)
             await make_group(self._control.ask, self.shadows.keys)
             await self.shadows.strikelist.load()
             self.shared = await stack.enter_async_context(SharedScope(self.shadows, self))
             stack.callback(self._threads.close)
             await self._signal_link.add(self.shadows.keys.signal, self._signals.hear)
-            stack.push_async_callback(self._leave)
             self.pulse.start()
             stack.push_async_callback(self.pulse.stop)
             await self._beats.joined()
@@ -121,7 +123,7 @@ class Worker:
         try:
             await self.stop_at_once()
         finally:
-            await self._stack.aclose()
+            await self._stack.__aexit__(kind, error, traceback)
 
     def _build(self) -> None:
         shadow, keys, settings = self.shadows, self.shadows.keys, self.shadows.settings
@@ -209,11 +211,14 @@ class Worker:
                 task.result()
         finally:
             try:
-                await self._drain(reading)
+                # A second Ctrl-C is not always a second cancel: it may hit this line, or come before the first is seen.
+                interrupted = self.closing.begun or isinstance(sys.exception(), KeyboardInterrupt)
+                await (self.stop_at_once() if interrupted else self._drain(reading))
             finally:
                 for task in waiting:
                     task.cancel()
-                await asyncio.gather(*waiting, return_exceptions=True)
+                # Not `gather`: one task whose end it was not told of, as after a Ctrl-C, it would wait for for ever.
+                await asyncio.wait(waiting)
                 # Only now, so that a `stop` that came before this run began was heard, too.
                 self.reader.stopping = False
 
@@ -223,7 +228,7 @@ class Worker:
         try:
             if not reading.done():
                 await asyncio.wait([reading])
-            while self.slots.running:
+            while self.slots.running and not self._gave_up:
                 await self.slots.change()
             await self.settler.flushed()
         except asyncio.CancelledError:
@@ -239,24 +244,21 @@ class Worker:
         if self._gave_up:
             return
         self.reader.stop()
-        self.slots.stop_all(Stop.SHUTDOWN)
         try:
             async with asyncio.timeout(LEAVE_SECONDS):
-                while any(running.is_async for running in self.slots.running.values()):
-                    await self.slots.change()
+                while unfinished := self.slots.unfinished:
+                    self.slots.stop_all(Stop.SHUTDOWN)
+                    await asyncio.wait(unfinished)
                 self.hand_back_threads()
                 await self.membership.finish_side_work()
                 await self.settler.flushed()
         except TimeoutError:
-            logger.warning("Not every task could be handed back; the rest runs again when this worker's lease ends.")
+            logger.warning("Not every task could be handed back; the rest runs again when this worker has left.")
             self._gave_up = True
+            self.slots.wake()
+            self.closing.let_go(self.slots.unfinished)
             self.settler.abandon()
             self.membership.abandon_side_work()
-
-    async def _leave(self) -> None:
-        # Who could not reach Redis to hand back need not wait as long again to sign off: the lease ends anyway.
-        if not self._gave_up:
-            await self._beats.leave()
 
     def hand_back_threads(self) -> None:
         """Gives back what plain functions still run: they can't be stopped, but their outcomes won't count."""

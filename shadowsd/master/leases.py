@@ -130,7 +130,9 @@ class Leases:
         """Takes the master off the books, if Redis can be reached; its lease ends by itself otherwise."""
         keys = self._keys
         try:
-            await self._link.run(LEAVE, [*keys.streams, keys.leases, keys.nodes, keys.functions], [self._consumer])
+            await self._link.run(
+                LEAVE, [*keys.streams, keys.leases, keys.nodes, keys.functions], [self._consumer, keys.prefix]
+            )
         except (ShadowsError, RedisError) as error:
             logger.warning("The master could not sign off; its lease ends by itself. %s", error)
         await self._link.close()

@@ -190,29 +190,6 @@ async def test_a_second_cancel_does_not_wait_for_what_runs(brief: Shadow) -> Non
         assert await execution.get_result(timeout=10) == "done"
 
 
-async def test_a_task_that_the_closing_loop_cancels_is_handed_back(brief: Shadow) -> None:
-    """At a second Ctrl-C asyncio cancels everything: that is not the task's own wish."""
-    started = asyncio.Event()
-
-    async def slow(execution: Execution = CurrentExecution()) -> str:
-        if execution.redelivered:
-            return "done"
-        started.set()
-        await asyncio.Event().wait()
-        return "never"
-
-    execution = await brief.add(slow)()
-    async with working(brief) as worker:
-        await started.wait()
-        worker.stop()
-        (running,) = worker.slots.running.values()
-        assert running.task is not None
-        running.task.cancel()
-        await wait_until(lambda: worker.slots.idle, "it was handed back")
-    async with working(brief):
-        assert await execution.get_result(timeout=10) == "done"
-
-
 async def test_who_may_not_close_connections_goes_on(shadows: Shadow, caplog: pytest.LogCaptureFixture) -> None:
     """Not every user of Redis may; what is handed out to a ghost is noticed later."""
     with caplog.at_level(logging.DEBUG, "shadows.worker"):

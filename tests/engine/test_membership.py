@@ -52,3 +52,14 @@ async def test_side_work_is_waited_for_and_so_is_what_it_begins() -> None:
     await membership.finish_side_work()
     assert done == ["first", "second"]
     await membership.finish_side_work()
+
+
+async def test_side_work_that_is_over_is_not_waited_for() -> None:
+    """A KeyboardInterrupt can take the call with it that would have struck it from the list: the worker then looked
+    for its end again and again, and the loop never turned."""
+    membership = Membership("w")
+    membership.spawn(asyncio.sleep(0))
+    (task,) = membership._tasks
+    await task
+    membership._tasks.add(task)
+    await asyncio.wait_for(membership.finish_side_work(), 5)

@@ -2,13 +2,17 @@
 
 import asyncio
 import signal
+import threading
+from contextlib import suppress
 from time import monotonic
+from uuid import uuid4
 
 import pytest
 
-from shadows import Shadow, Worker
+from shadows import CurrentExecution, Execution, Shadow, Worker
 from shadows.testing import RedisServer
 from tests.faults.conftest import LEASE_SECONDS, Starter, brief_shadow
+from tests.features.workers import working
 from tests.recorded import Journal, hold, hold_thread, rest
 from tests.waiting import wait_until
 
@@ -32,12 +36,7 @@ async def test_term_finishes_what_runs_and_takes_nothing_new(
     assert set(journal.count("start").values()) == {1}
 
 
-SOMETIMES = pytest.mark.xfail(
-    strict=False, reason="a second Ctrl-C that hits the loop at a bad moment leaves the tasks to the end of the lease"
-)
-
-
-@pytest.mark.parametrize("cuts", ["stop_at_once", pytest.param("ctrl-c twice", marks=SOMETIMES)])
+@pytest.mark.parametrize("cuts", ["stop_at_once", "ctrl-c twice"])
 async def test_what_a_stopped_worker_ran_runs_at_once_elsewhere(
     cuts: str, brief: Shadow, journal: Journal, start_worker: Starter
 ) -> None:
@@ -75,6 +74,58 @@ async def test_a_cancelled_worker_drains_and_does_not_swallow_the_cancel(brief: 
             await running
         assert await execution.get_result(timeout=1) == "a"
     assert journal.count("start") == {"a": 1}
+
+
+async def test_a_loop_that_is_closed_under_its_worker_hands_back_what_it_cancels(shadows_url: str) -> None:
+    """asyncio cancels everything when the main task has ended: that is no task's own wish, and no drain either."""
+    name, begun = f"test-{uuid4()}", threading.Event()
+
+    async def work(execution: Execution = CurrentExecution()) -> str:
+        if not execution.redelivered:
+            begun.set()
+            await asyncio.Event().wait()
+        return f"attempt {execution.attempt}"
+
+    async def serve() -> None:
+        async with Shadow(name, shadows_url) as shadow, Worker(shadow) as worker:
+            shadow.register(work)
+            await worker.run_forever()
+
+    async def main() -> None:
+        serving = asyncio.create_task(serve())
+        await asyncio.to_thread(begun.wait, 10)
+        assert not serving.done()
+
+    async with Shadow(name, shadows_url) as shadow:
+        execution = await shadow.add(work)()
+        await asyncio.to_thread(asyncio.run, main())
+        async with working(shadow):
+            assert await execution.get_result(timeout=3) == "attempt 1"
+
+
+async def test_a_task_that_does_not_let_itself_be_stopped_is_handed_back_at_the_sign_off(
+    shadows: Shadow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waited for the end of the lease, though its worker could have said that it is gone."""
+    monkeypatch.setattr("shadowsd.engine.worker.LEAVE_SECONDS", 0.1)
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def stubborn(execution: Execution = CurrentExecution()) -> str:
+        if not execution.redelivered:
+            begun.set()
+            while not may_end.is_set():
+                with suppress(asyncio.CancelledError):
+                    await may_end.wait()
+        return f"attempt {execution.attempt}"
+
+    execution = await shadows.add(stubborn)()
+    try:
+        async with working(shadows):
+            await begun.wait()
+        async with working(shadows):
+            assert await execution.get_result(timeout=3) == "attempt 1"
+    finally:
+        may_end.set()
 
 
 async def test_a_worker_can_be_stopped_while_redis_is_gone(
