@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable
+from types import FrameType
 from typing import Self
 
 TERM, INT, QUIT = signal.SIGTERM, signal.SIGINT, signal.SIGQUIT
@@ -21,7 +22,11 @@ class Signals:
     def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
         for number in CAUGHT:
-            loop.add_signal_handler(number, self._note, number)
+            # The loop hears of signals by bytes in a buffer, and loses those for which it has no room: a flood of one
+            # would hide a TERM. So they are noted right here, and the bytes only wake it.
+            loop.add_signal_handler(number, self._wake)
+            signal.signal(number, self._note)
+        signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -32,9 +37,8 @@ class Signals:
             # What is left is the interpreter's own end: who asks once more must not turn a clean exit into a kill.
             signal.signal(number, signal.SIG_IGN)
 
-    def _note(self, number: signal.Signals) -> None:
-        self._came[number] = self._came.get(number, 0) + 1
-        self._wake()
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._came[signal.Signals(number)] = self._came.get(signal.Signals(number), 0) + 1
 
     def take(self) -> dict[signal.Signals, int]:
         """Those that came since, with how often each was noticed."""
