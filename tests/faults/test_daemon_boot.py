@@ -6,7 +6,7 @@ import pytest
 
 from shadows import Shadow
 from shadows.testing import RedisServer
-from tests.daemon import Daemon, kill, lives
+from tests.daemon import TASKS, Daemon, kill, lives
 from tests.faults.conftest import brief_shadow
 from tests.faults.test_daemon_deaths import SPAWNS
 from tests.recorded import Journal, rest
@@ -75,7 +75,7 @@ def test_a_daemon_that_is_told_to_stop_while_it_imports_stops_at_once(
 
 def test_workers_that_still_import_end_with_their_master(tmp_path: Path, brief: Shadow) -> None:
     (tmp_path / "work.py").write_text(
-        "import sys\nimport time\nif 'shadowsd.master.executed' in sys.orig_argv:\n    time.sleep(60)\nALL = []\n"
+        f"import sys\nimport time\nif 'shadowsd.master.executed' in sys.orig_argv:\n    time.sleep(60)\n{TASKS}"
     )
     with Daemon(tmp_path, brief, spawn="exec") as daemon:
         wait_for(lambda: len(daemon.slots(state="booting")) == 2, "the workers import")
