@@ -69,7 +69,7 @@ class Acting:
     def _spawn(self, wanted: Spawn) -> None:
         node = self._node
         if not node.fleet.spawn(wanted, node.settings):
-            self._not_made(wanted.slot, wanted.generation)
+            self._not_made(wanted.slot, wanted.generation, wanted.suspect)
         elif wanted.suspect:
             node.leases.told.suspects = max(0, node.leases.told.suspects - 1)
 
@@ -78,7 +78,7 @@ class Acting:
         node = self._node
         for child in node.fleet.hear():
             node.fleet.bury(child)
-            self._not_made(child.slot, child.generation)
+            self._not_made(child.slot, child.generation, child.suspect)
         for child in node.fleet.children.values():
             self._count(child)
         for ended in node.fleet.reap():
@@ -97,8 +97,12 @@ class Acting:
         for tally in tallies:
             self._node.metrics.add(str(child.slot), msgspec.msgpack.decode(tally, type=Delta))
 
-    def _not_made(self, slot: int, generation: int) -> None:
+    def _not_made(self, slot: int, generation: int, suspect: bool) -> None:
         node = self._node
+        if suspect:
+            # The next renewal tells of it again, and until then there may be room for a process.
+            node.leases.told.suspects = 0
+            return
         node.history.died(slot, node.clock.now(), 0.0)
         under_way = node.reloading.under_way
         if under_way is not None and under_way.generation == generation:
