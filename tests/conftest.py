@@ -1,6 +1,7 @@
 """What every test may use: servers that it may break, a proxy before one, and the rules of a CI run."""
 
 import os
+import signal
 import sys
 from collections.abc import Generator, Iterator
 
@@ -29,6 +30,12 @@ def proxy(shadows_url: str) -> Iterator[Proxy]:
     """A proxy before the shared server, whose connections the test may count and break."""
     with Proxy(shadows_url) as proxy:
         yield proxy
+
+
+def pytest_configure() -> None:
+    """A run that a shell put into the background ignores Ctrl-C, and so would every process that it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
