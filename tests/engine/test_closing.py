@@ -1,6 +1,7 @@
 """A loop that is closed under its worker is noticed, and what a Ctrl-C left asleep in it does not hold it up."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -104,6 +105,35 @@ def test_tasks_that_are_told_in_time_go_on_by_themselves() -> None:
     with asyncio.Runner() as runner:
         runner.run(main())
     assert sorted(map(id, said)) == sorted(map(id, tasks))
+
+
+def test_a_task_that_will_not_end_is_ended_when_its_loop_is_closed_and_not_before() -> None:
+    """asyncio waits for it without a limit, so that the process never came to its end."""
+    stubborn: list[asyncio.Task[None]] = []
+
+    async def refuse() -> None:
+        while True:
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    async def give_up(closing: Closing) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            closing.let_go(stubborn)
+
+    async def main() -> asyncio.Task[None]:
+        closing = Closing()
+        stubborn.append(asyncio.create_task(refuse()))
+        task = asyncio.create_task(give_up(closing))
+        await asyncio.sleep(0)
+        closing.let_go(stubborn)
+        assert not stubborn[0].done()
+        return task
+
+    with asyncio.Runner() as runner:
+        runner.run(main())
+    assert stubborn[0].cancelled()
 
 
 async def test_after_a_good_end_nothing_waits_any_more() -> None:

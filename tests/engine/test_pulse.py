@@ -64,8 +64,11 @@ async def test_a_worker_that_nobody_closed_is_signed_off(end: str, own_redis: Re
                 assert process.wait() == (3 if end == "the process exits" else 0)
                 assert await is_empty(shadows)
                 assert "Traceback" not in process.output
+            # The read of a process that still lives is cut off, or this one would be handed to it.
+            later = await shadows.add(job)(2)
             async with working(shadows):
                 assert await execution.get_result(timeout=3) == (1, 1, True)
+                assert await later.get_result(timeout=3) == (2, 1, False)
 
 
 async def is_empty(shadows: Shadow) -> bool:
