@@ -21,7 +21,7 @@ async def test_workers_that_reach_their_number_of_tasks_together_are_replaced_on
         daemon.wait_ready()
         fewest = 3
         keys = [f"k{n}" for n in range(300)]
-        await brief.add_many([brief.call(rest, key=key)(str(journal), key, 0.01) for key in keys])
+        await brief.add_many([brief.call(rest, key=key)(str(journal), key, 0.1) for key in keys])
 
         def done() -> bool:
             nonlocal fewest

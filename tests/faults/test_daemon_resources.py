@@ -71,7 +71,11 @@ async def test_a_master_without_descriptors_goes_on_and_recovers(
     """Each number of spare ones fails at another step of making a worker; none may be lost on the way."""
     with Daemon(tmp_path, brief, spawn=spawn) as daemon:
         daemon.wait_ready()
-        before, held = daemon.serving(), descriptors(daemon.pid)
+        first = daemon.serving()
+        kill(first[1])
+        wait_for(lambda: daemon.serving().get(1, first[1]) != first[1], "the slot is filled again")
+        # Now it has the connection, too, by which it gives back what the dead held.
+        before, held = daemon.wait_serving(2), descriptors(daemon.pid)
         usual = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (max(held) - 3 + spare, usual[1]))
         kill(before[1])
