@@ -31,11 +31,14 @@ class Signals:
 
     def __exit__(self, *_: object) -> None:
         loop = asyncio.get_running_loop()
+        # What is left is the interpreter's own end: who asks once more must not turn a clean exit into a kill, nor
+        # in the moment in which the loop has given a signal back to the kernel's default.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)
         for number in CAUGHT:
             loop.remove_signal_handler(number)
         for number in ASKING:
-            # What is left is the interpreter's own end: who asks once more must not turn a clean exit into a kill.
             signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._came[signal.Signals(number)] = self._came.get(signal.Signals(number), 0) + 1
