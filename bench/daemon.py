@@ -17,6 +17,7 @@ from .benchmark import Benchmark, Size, private_server
 from .daemon_tasks import compute, hold
 from .node import Node, running
 from .report import Row, Target
+from .workers import pss
 
 HELD = 32
 HELD_SECONDS = 0.5
@@ -145,12 +146,6 @@ async def importing() -> float:
     found = pss(process.pid)
     await process.communicate()
     return found
-
-
-def pss(pid: int) -> float:
-    """A process's memory in MB; what it shares with others counts in parts."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1000
 
 
 BENCHMARK = Benchmark(

@@ -44,8 +44,7 @@ class WorkerProcess:
 
     def pss(self) -> float:
         """Its memory in MB; what it shares with other processes counts in parts."""
-        rollup = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text()
-        return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1000
+        return pss(self._process.pid)
 
     async def end(self) -> None:
         """Lets it go, and waits for it."""
@@ -76,3 +75,9 @@ async def started(module: str, url: str, count: int, clock: str) -> AsyncIterato
         yield worker
     finally:
         await worker.end()
+
+
+def pss(pid: int) -> float:
+    """A process's memory in MB; what it shares with others counts in parts."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1000

@@ -7,13 +7,14 @@ from redis.exceptions import RedisError
 
 from shadows.errors import ConfigurationError, RegistrationError, ShadowsError
 from shadowsd.engine.loading import BrokenModule
+from shadowsd.master.exits import MISCONFIGURED
 
 
 class Misconfigured(click.ClickException):
     """What the command was given can't be used; nothing was started."""
 
-    # EX_CONFIG of sysexits.h: a service manager can be told not to start again after it.
-    exit_code = 78
+    # A service manager can be told not to start again after it.
+    exit_code = MISCONFIGURED
 
 
 class Program(click.Group):

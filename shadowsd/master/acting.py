@@ -17,6 +17,7 @@ from shadowsd.observe.tally import Delta
 from .blame import line_of
 from .child import Child
 from .endings import judge
+from .exits import MISCONFIGURED
 from .fleet import Ended
 from .generation import Plan, Stage
 from .hangs import Kind
@@ -134,7 +135,7 @@ class Acting:
             child.pid, child.generation, verdict.cause, len(verdict.ending.in_flight), filled,
         )  # fmt: skip
         if child.refused and not node.served:
-            node.quit(78, child.refused)
+            node.quit(MISCONFIGURED, child.refused)
         under_way = node.reloading.under_way
         if under_way is not None and child.generation == under_way.generation and not child.suspect:
             node.reloading.fail(f"its worker in slot {child.slot} is gone: {verdict.cause}")

@@ -15,7 +15,6 @@ from .world import ABORT, DRAIN, KILL, STOP
 logger = logging.getLogger("shadowsd")
 
 KEPT_STACK_LINES = 60
-MISCONFIGURED = 78
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from shadowsd.engine.loading import load_tasks, make_importable
 
 from .assignment import Assignment
 from .channel import Channel
+from .exits import ORPHANED
 from .inherited import GROUP_SIGNALS, leave_to_master
 from .prctl import die_with
-from .serve import ORPHANED, serve
+from .serve import serve
 
 
 def main() -> NoReturn:

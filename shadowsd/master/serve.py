@@ -35,6 +35,7 @@ from shadowsd.observe.tally import Tally
 
 from .assignment import Assignment
 from .channel import Channel
+from .exits import DONE, FAILED, MISCONFIGURED, ORPHANED
 from .inherited import CHILD_SIGNALS, leave_to_master
 from .page import STAMP_SECONDS, Page, Phase
 from .prctl import die_with
@@ -44,7 +45,6 @@ logger = logging.getLogger("shadowsd.child")
 TITLE_SECONDS = 1.0
 # Reading it takes the kernel about a millisecond.
 MEMORY_SECONDS = 5.0
-DONE, FAILED, ORPHANED, MISCONFIGURED = 0, 1, 70, 78
 
 
 def serve(assignment: Assignment) -> NoReturn:

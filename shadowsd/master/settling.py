@@ -3,14 +3,13 @@
 import logging
 
 from .backoff import HEALTHY_SECONDS
-from .endings import MISCONFIGURED
+from .exits import DONE, MISCONFIGURED
 from .generation import Stage
 from .node import Node
 from .wear import wear
 
 logger = logging.getLogger("shadowsd")
 
-DONE = 0
 LOOP_BEGAN = "Every worker dies soon after it began: one slot goes on trying, the others wait. See `shadowsd status 1`."
 LOOP_ENDED = "A worker has lived for a while: all slots are filled again."
 # How much longer the service manager is asked to be patient, each time.

@@ -27,12 +27,11 @@ from shadowsd.observe.logs import configure_logging, rest_log
 
 from .assignment import Assignment
 from .channel import Channel
+from .exits import MISCONFIGURED, ORPHANED
 from .inherited import GROUP_SIGNALS, leave_to_master
 from .prctl import die_with
 from .selfcheck import obstacles
 from .serve import serve
-
-ORPHANED, FAILED = 70, 78
 
 
 class Zygote:
@@ -49,7 +48,7 @@ class Zygote:
         self._channel.send(came)
         if "failed" in came:
             # The master reads it all the same; and where this code must serve on, it sees the end and tries again.
-            os._exit(FAILED)
+            os._exit(MISCONFIGURED)
         while True:
             received = self._channel.receive()
             if received is None:
