@@ -35,11 +35,17 @@ def killed_worker() -> dict[str, Any]:
     fresh_start()
     task = add("watched", 2)
     wait_until_running(task)
-    master, victim = main_pid(), next(row["pid"] for row in status()["slots"] if row["busy"])
+    master = main_pid()
+    victim = wait_for(busy_worker, "the master has heard which worker is busy")
     kill(victim)
     wait_for(lambda: gone([victim]) and ready_workers() == 2, "the slot is filled again", 30)
     saw = {"state": state(), "same": main_pid() == master, "restarts": restarts(), "ran": outcome("version")}
     return saw | {"redelivered": task.get_result(timeout=20)}
+
+
+def busy_worker() -> int | None:
+    """A worker tells its master twice a second at most, so the answer comes after the task's start."""
+    return next((row["pid"] for row in status()["slots"] if row["busy"]), None)
 
 
 def killed_master() -> dict[str, Any]:
