@@ -30,6 +30,9 @@ class Keys:
         self.workers = prefix + "workers"
         self.functions = prefix + "functions"
         self.nodes = prefix + "nodes"
+        # Executions that wait at a gate, and the gates at which some do.
+        self.waiting = prefix + "waiting"
+        self.gates = prefix + "gates"
         self.unknown = prefix + "unknown"
         self.quarantine = prefix + "quarantine"
         self.signal = prefix + "signal"

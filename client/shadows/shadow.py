@@ -283,7 +283,7 @@ class Shadow:
         while more:
             removed, more = await self.queries.repeat(
                 CLEAR,
-                [*names.streams, names.schedule, names.unknown, names.leases],
+                [*names.streams, names.schedule, names.unknown, names.leases, names.waiting],
                 [names.prefix, self.settings.ttl_ms],
             )
             total += removed

@@ -76,7 +76,7 @@ async def read_snapshot(link: Link, keys: Keys, limit: int) -> Snapshot:
     rows = await scheduled_rows(link, keys, limit)
     held: list[TaskRow] = []
     ready = 0
-    for stream in keys.streams:
+    for stream in (*keys.streams, keys.waiting):
         ready += await link.ask("XLEN", stream)
         held += await entry_rows(link, stream, limit, now)
     unknown = 0

@@ -55,6 +55,8 @@ MOVES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
         ("cancel", "scheduled queued running", "cancelled"),
         ("clear", "scheduled queued", "cancelled"),
         ("claim", "queued", "running"),
+        ("admit", "running", "running queued scheduled"),
+        ("open", "queued", "queued running"),
         ("takeover", "running", "queued quarantined"),
         ("leave", "running", "queued"),
         ("park", "running", "queued"),

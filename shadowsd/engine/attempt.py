@@ -28,6 +28,7 @@ from . import lines
 from .asides import Asides
 from .entries import Entry
 from .events import Events, TaskStarted
+from .gates import Gates
 from .inject import Injection
 from .limits import Limits
 from .slots import Running, Slots
@@ -48,6 +49,7 @@ class Attempts:
         slots: Slots,
         verdicts: Verdicts,
         asides: Asides,
+        gates: Gates,
         limits: Limits,
         threads: Threads,
         events: Events,
@@ -60,6 +62,7 @@ class Attempts:
         self._slots = slots
         self._verdicts = verdicts
         self._asides = asides
+        self._gates = gates
         self._limits = limits
         self._threads = threads
         self._events = events
@@ -88,13 +91,15 @@ class Attempts:
                 return
             if (self._strikelist.strikes or self._limits.active) and self._held_back(running, task, args, kwargs):
                 return
+            injection = self._injection(task)
+            if injection.gates and not await self._pass_gates(running, task, injection, args, kwargs):
+                return
             # Asked once a run, and one look-up when the answer is no.
             if logger.isEnabledFor(INFO):
                 running.logged = True
                 lines.started(entry, task, args, kwargs)
             if self._events.observers:
                 self._events.emit(TaskStarted(entry, running.started))
-            injection = self._injection(task)
             if injection.needed or not task.is_async:
                 await self._run_whole(running, task, injection, args, kwargs)
                 return
@@ -116,6 +121,28 @@ class Attempts:
             self._verdicts.cancelled(running, task, "run_at_most reached its number")
             return True
         return False
+
+    async def _pass_gates(
+        self, running: Running, task: Task, injection: Injection, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> bool:
+        """Whether the run may begin; otherwise its entry has left this worker, or was ended."""
+        try:
+            answer = await self._gates.admit(running, injection.terms(task.name, args, kwargs))
+        except asyncio.CancelledError:
+            # What is pending for this worker still is handed over when it signs off, or found by the next look.
+            self._slots.finish(running, settles=False)
+            self._gates.verify()
+            return False
+        if answer.word == "d":
+            logger.info("%s with key %r does not run: %s.", task.name, running.entry.key, answer.reason)
+            self._verdicts.skipped(running, task, answer.reason, injection.perpetual)
+        elif answer.word != "a":
+            self._slots.finish(running, settles=False)
+        return answer.word == "a"
+
+    def has_gates(self) -> bool:
+        """Whether a task that this worker knows has gates."""
+        return any(self._injection(task).gates for task in self._registry)
 
     async def _run_whole(
         self, running: Running, task: Task, injection: Injection, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -9,7 +9,8 @@ class Entry:
     """What a worker was handed: where it lies, what it asks for, and how often it was handed out before."""
 
     __slots__ = (
-        "attempt", "consumer", "deliveries", "due", "function", "generation", "key", "payload", "place", "submission",
+        "attempt", "consumer", "deliveries", "due", "function", "generation", "key", "payload", "place",
+        "submission",
     )  # fmt: skip
 
     def __init__(self, place: int, generation: str, fields: list[bytes], deliveries: int, consumer: str) -> None:

@@ -109,7 +109,7 @@ class Reader:
             self._work_beside = False
             rows = await self._claim(consumer, self._slots.free, "work")
             self._work_beside = bool(rows)
-            self._start(rows, consumer)
+            self.start(rows, consumer)
         elif self._suspects and (self._slots.idle or monotonic() - self._suspects_since > self._leave_to_idle):
             await self._run_suspect(consumer)
         elif self._mode is Suspects.ONLY:
@@ -136,10 +136,11 @@ class Reader:
             )  # fmt: skip
         finally:
             self._blocked = self._wanted = False
-        self._start(read_entries(reply, consumer), consumer)
+        self.start(read_entries(reply, consumer), consumer)
         self._slots.forget_cancelled()
 
-    def _start(self, rows: list[tuple[str, list[bytes], int, int]], consumer: str) -> None:
+    def start(self, rows: list[tuple[str, list[bytes], int, int]], consumer: str) -> None:
+        """Runs what was handed to `consumer`."""
         if consumer != self._membership.consumer:
             return  # the lease was lost meanwhile: these belong to whoever takes over
         if rows and not self._membership.held:
@@ -188,7 +189,7 @@ class Reader:
         if self.stopping:
             self._verify = True
             return
-        self._start(rows, consumer)
+        self.start(rows, consumer)
         await self._slots.until_idle()
 
     async def _recover_unseen(self, consumer: str) -> None:
@@ -208,7 +209,7 @@ class Reader:
                     await self._run_alone([(number_of(id), found[0][1], place, deliveries)], consumer)
                 elif self._slots.free > 0:
                     logger.info("The entry %s was handed to this worker and not seen; it runs now.", id.decode())
-                    self._start([(number_of(id), found[0][1], place, deliveries)], consumer)
+                    self.start([(number_of(id), found[0][1], place, deliveries)], consumer)
                 else:
                     self._verify = True
                     await self._slots.change()

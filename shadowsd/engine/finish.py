@@ -25,7 +25,7 @@ class Finish:
 
     def __init__(self, link: Link, keys: Keys, slots: Slots, settler: Settler) -> None:
         self._link = link
-        self._keys = [*keys.streams, keys.schedule, keys.unknown, keys.quarantine]
+        self._keys = [*keys.streams, keys.schedule, keys.unknown, keys.quarantine, keys.waiting]
         self._slots = slots
         self._settler = settler
         self._looked = asyncio.Event()

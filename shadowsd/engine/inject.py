@@ -30,6 +30,7 @@ from uncalled_for.frames import _current_frame as current_frame
 from uncalled_for.functional import _Depends as DependsDependency
 
 from shadows.dependencies.context import DependencyFailed, TaskContext, current
+from shadows.dependencies.gates import Gate, Terms
 from shadows.dependencies.kinds import CompletionHandler, FailureHandler, Runtime, describe
 from shadows.dependencies.perpetual import Perpetual
 from shadows.dependencies.retry import Retry, RetryRequested
@@ -39,14 +40,15 @@ from shadowsd.engine.opened import Opened
 type Declared = tuple[str, Dependency[Any]]
 
 ACTS_ON_TASK = (Runtime, FailureHandler, CompletionHandler)
+NO_VALUES = (*ACTS_ON_TASK, Gate)
 
 
 class Injection:
     """What one function declares. `needed` is False where that is nothing, and the rest can be skipped."""
 
     __slots__ = (
-        "acting", "acting_by_annotation", "acts", "function", "limit", "name", "needed", "parameters",
-        "perpetual", "positional", "retry", "timeout", "values", "wrapping",
+        "acting", "acting_by_annotation", "acts", "defaults", "function", "gates", "limit", "name", "needed",
+        "parameters", "perpetual", "positional", "retry", "timeout", "values", "wrapping",
     )  # fmt: skip
 
     def __init__(self, function: Callable[..., Any], limit: timedelta | None = None) -> None:
@@ -55,10 +57,17 @@ class Injection:
         self.name = getattr(function, "__name__", None) or type(function).__name__
         self.positional, self.parameters, annotated = _declarations(function)
         self.acting = [item for item in self.parameters.items() if isinstance(item[1], ACTS_ON_TASK)]
-        self.values = [item for item in self.parameters.items() if not isinstance(item[1], ACTS_ON_TASK)]
+        self.values = [item for item in self.parameters.items() if not isinstance(item[1], NO_VALUES)]
         self.acting_by_annotation = [item for item in annotated if isinstance(item[1], ACTS_ON_TASK)]
-        self.wrapping = [item for item in annotated if not isinstance(item[1], ACTS_ON_TASK)]
-        self.needed = bool(self.parameters or annotated)
+        self.wrapping = [item for item in annotated if not isinstance(item[1], NO_VALUES)]
+        # In this order they are asked: what drops a run first, and what counts its start last.
+        self.gates = sorted(
+            [(each.argument, each) for each in self.parameters.values() if isinstance(each, Gate)]
+            + [(name, each) for name, each in annotated if isinstance(each, Gate)],
+            key=lambda item: "dwcr".index(item[1].kind),
+        )
+        self.defaults = _defaults(function) if self.gates else {}
+        self.needed = bool(self.acting or self.values or self.acting_by_annotation or self.wrapping)
         self.acts = bool(self.acting or self.acting_by_annotation)
         # Known without a run: a struck run of a Perpetual has a successor, and automatic ones are started by
         # workers.
@@ -68,6 +77,14 @@ class Injection:
         self.timeout = next((each for each in declared if isinstance(each, Timeout)), None)
         self.limit = limit if self.timeout is None else None
         self.needed = self.needed or self.limit is not None
+
+    def terms(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Terms, ...]:
+        """What the gates ask for in a call of the task `name` with these arguments."""
+        provided = {**self.defaults, **dict(zip(self.positional, args, strict=False)), **kwargs}
+        return tuple(
+            gate.terms(name, argument, provided.get(argument) if argument is not None else None)
+            for argument, gate in self.gates
+        )
 
     def enter(self, context: TaskContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> "Resolved":
         """The dependencies of one run, for `async with`; explicit arguments take their place."""
@@ -96,6 +113,12 @@ def _declarations(
         for dependency in dependencies
     ]
     return positional, get_dependency_parameters(function), annotated
+
+
+def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    """What the parameters are when nothing is passed for them."""
+    parameters = get_signature(function).parameters.values()
+    return {each.name: each.default for each in parameters if each.default is not each.empty}
 
 
 class Resolved:

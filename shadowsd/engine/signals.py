@@ -31,6 +31,7 @@ class Signals:
         strikelist: StrikeList,
         membership: Membership,
         changed: Callable[[], None],
+        look_at_gates: Callable[[], None],
     ) -> None:
         self._link = link
         self._keys = keys
@@ -40,6 +41,7 @@ class Signals:
         self._strikelist = strikelist
         self._membership = membership
         self._changed = changed
+        self._look_at_gates = look_at_gates
 
     def hear(self, message: bytes | None) -> None:
         """Handles one message; None is a gap in which any may have been lost."""
@@ -50,11 +52,14 @@ class Signals:
             self._scheduler.wake()
         elif word == b"work":
             self._reader.look_beside()
+        elif word == b"gate":
+            self._look_at_gates()
         elif word == b"strikes":
             self.reload_strikes(rest)
         elif word == b"gap":
             self._scheduler.wake()
             self._reader.look_beside()
+            self._look_at_gates()
             self._membership.spawn(self._catch_up())
         self._changed()
 

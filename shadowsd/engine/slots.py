@@ -21,7 +21,7 @@ class Stop(StrEnum):
 class Running:
     """One entry in a slot."""
 
-    __slots__ = ("entry", "handed_back", "is_async", "logged", "started", "stop", "task")
+    __slots__ = ("entry", "handed_back", "is_async", "logged", "places", "started", "stop", "task")
 
     def __init__(self, entry: Entry, started: float, is_async: bool) -> None:
         self.entry = entry
@@ -32,6 +32,8 @@ class Running:
         self.handed_back = False
         # Whether the log has a line of its start, and so gets one of its end.
         self.logged = False
+        # The gates at which it has a place.
+        self.places: list[str] = []
 
     @property
     def elapsed(self) -> timedelta:
@@ -47,6 +49,9 @@ class Slots:
         self._ledger = ledger
         self.running: dict[str, Running] = {}
         self.unsettled: dict[str, Entry] = {}
+        # Slots that are kept for what may come with the answer to a run's end.
+        self.reserved = 0
+        self.on_finish: Callable[[Running], None] = lambda running: None
         self._cancelled: set[str] = set()
         self._changed = asyncio.Event()
         self.on_idle: Callable[[], None] | None = None
@@ -55,7 +60,7 @@ class Slots:
     def free(self) -> int:
         """How many entries may be fetched. Running plus unsettled stays within twice the concurrency, so
         that a Redis which is slow to settle slows the fetching down."""
-        running = len(self.running)
+        running = len(self.running) + self.reserved
         return min(self.concurrency - running, 2 * self.concurrency - running - len(self.unsettled))
 
     @property
@@ -102,6 +107,8 @@ class Slots:
         self.running.pop(generation, None)
         if self._ledger is not None:
             self._ledger.end(generation)
+        if running.places:
+            self.on_finish(running)
         if settles:
             self.unsettled[generation] = running.entry
         self.wake()

@@ -48,11 +48,15 @@ class Verdicts:
         self._events = events
 
     def struck(self, running: Running, task: Task, strike: Strike, perpetual: Perpetual | None) -> None:
-        """The run did not begin; the next one of a perpetual task may."""
+        """The strike is why the run did not begin."""
         entry = running.entry
         logger.info("%s with key %r is struck (%s) and does not run.", entry.function, entry.key, strike)
+        self.skipped(running, task, "struck", perpetual)
+
+    def skipped(self, running: Running, task: Task, reason: str, perpetual: Perpetual | None) -> None:
+        """The run did not begin; the next one of a perpetual task may."""
         successor = perpetual.successor(timedelta(0)) if perpetual is not None else None
-        self.cancelled(running, task, "struck", successor)
+        self.cancelled(running, task, reason, successor)
 
     async def decide(
         self, running: Running, task: Task, word: str, execution: Execution, resolved: Resolved, outcome: Outcome

@@ -30,6 +30,7 @@ from .closing import Closing
 from .events import Events
 from .fetch import Reader
 from .finish import Finish
+from .gates import Gates
 from .group import make_group
 from .hosting import Hosting, Suspects
 from .limits import Limits
@@ -128,15 +129,14 @@ class Worker:
     def _build(self) -> None:
         shadow, keys, settings = self.shadows, self.shadows.keys, self.shadows.settings
         self._gave_up = False
-        lease = settings.lease
-        hosting = self.hosting
+        lease, hosting = settings.lease, self.hosting
         self.membership = membership = Membership(self.name, hosting.ledger.named if hosting else None)
         self.slots = slots = Slots(self.concurrency, hosting.ledger if hosting else None)
         # A master tells of an outage once, for all its children.
         self.outage = outage = Outage(self.events, self.reconnection_delay, DEBUG if hosting else WARNING)
         server = shadow.server
         self._reading = Link(server, f"reader:{membership.incarnation}")
-        self._settling, self._control = Link(server, "settler"), Link(server, "control")
+        self._settling, self._control, self._passing = (Link(server, role) for role in ("settler", "control", "gates"))
         self._signal_link = Subscriptions(server, "signals")
         self._threads = Threads(self.concurrency)
         self.limits = Limits()
@@ -144,7 +144,10 @@ class Worker:
         asides = Asides(self._control, keys, outage, self.events, settings.ttl_ms, unknown_ms)
         self.settler = Settler(self._settling, keys, slots, outage, self.events, settings.ttl_ms, asides.quarantine)
         self._verdicts = Verdicts(shadow.codec, self, slots, self.settler, self.limits, self.events)
-        self._attempts = Attempts(shadow, self, slots, self._verdicts, asides, self.limits, self._threads, self.events)
+        gates = Gates(self._passing, keys, slots, membership, outage, lease.total_seconds())
+        self._attempts = Attempts(
+            shadow, self, slots, self._verdicts, asides, gates, self.limits, self._threads, self.events
+        )
         block_ms = min(LONGEST_BLOCK_MS, int(lease.total_seconds() * 500))
         self.reader = Reader(
             self._reading,
@@ -160,14 +163,16 @@ class Worker:
             self._seed_again,
             hosting.suspects if hosting else Suspects.ALONE,
         )
+        gates.serve(self.reader, self._attempts.has_gates)
         scheduler = Scheduler(
             self._control, keys, self._signal_link, outage, self.events, settings.ttl_ms, self.scheduling_resolution
         )
         sweeper = Sweeper(self._control, keys, membership, self.events, lease.total_seconds(), settings.ttl_ms)
         self._finish = Finish(self._control, keys, slots, self.settler)
         self._signals = Signals(
-            self._control, keys, slots, self.reader, scheduler, shadow.strikelist, membership, self._finish.look
-        )
+            self._control, keys, slots, self.reader, scheduler, shadow.strikelist, membership, self._finish.look,
+            gates.look,
+        )  # fmt: skip
         self._beats = Beats(self, self._control, scheduler, sweeper, self._signals, asides, self._finish)
         self.pulse = Pulse(
             server, keys, membership, settings.heartbeat_interval.total_seconds(),
@@ -175,7 +180,7 @@ class Worker:
             partial(row_of, self), self._beats.came, self._beats.failed,
         )  # fmt: skip
         self._beats.beat_now = self.pulse.beat_now
-        self._repeating = (scheduler.run, sweeper.sweep_forever, self._beats.verify_forever)
+        self._repeating = (scheduler.run, sweeper.sweep_forever, self._beats.verify_forever, gates.look_forever)
 
     async def run_forever(self) -> None:
         """Runs tasks until it is cancelled, or told to `stop`; then finishes what runs, and returns."""
@@ -284,7 +289,7 @@ class Worker:
 
     async def _close_links(self) -> None:
         await self._signal_link.close()
-        for link in (self._reading, self._settling, self._control):
+        for link in (self._reading, self._settling, self._control, self._passing):
             await link.close()
 
     def _require_same_process(self) -> None:

@@ -107,7 +107,7 @@ def test_every_script_that_places_an_entry_finds_the_next_generation_in_the_same
         path.stem: re.findall(r"^local function last_id.*?^end$", path.read_text(), re.DOTALL | re.MULTILINE)
         for path in placing
     }
-    assert set(found) == {"submit", "promote", "settle", "takeover", "park", "unpark", "requeue"}
+    assert set(found) == {"submit", "promote", "settle", "takeover", "park", "unpark", "requeue", "admit", "open"}
     assert len({str(each) for each in found.values()}) == 1
     assert all(found.values())
 

@@ -216,9 +216,9 @@ async def test_rows_that_arrive_after_the_lease_was_lost_are_left_to_others(shad
     async with working(shadows) as worker:
         await wait_until(lambda: worker.reader._blocked, "the worker reads")
         rows = [("1000", [b"k", b"key", b"f", b"job", b"p", b""], 1, 1)]
-        worker.reader._start(rows, "me#before")
+        worker.reader.start(rows, "me#before")
         held, worker.membership.lease_ends = worker.membership.lease_ends, 0.0
-        worker.reader._start(rows, worker.membership.consumer)
+        worker.reader.start(rows, worker.membership.consumer)
         worker.membership.lease_ends = held
         assert worker.slots.idle
         assert worker.reader._verify
@@ -233,7 +233,7 @@ async def test_an_entry_that_runs_here_already_is_not_started_twice(shadows: Sha
         running = Running(entry_of(generation="1000"), 0.0, is_async=True)
         running.entry.consumer = "me#before"
         worker.slots.take(running)
-        worker.reader._start([("1000", [b"k", b"key", b"f", b"job", b"p", b""], 1, 2)], worker.membership.consumer)
+        worker.reader.start([("1000", [b"k", b"key", b"f", b"job", b"p", b""], 1, 2)], worker.membership.consumer)
         assert len(worker.slots.running) == 1
         worker.reader._verify = False
         await asyncio.sleep(0)

@@ -4,6 +4,7 @@ from uncalled_for import CallArgument, CycleError, Depends
 
 from shadows.dependencies.context import DependencyFailed
 from shadows.dependencies.current import CurrentExecution, CurrentShadow, CurrentWorker, TaskKey, TaskLogger
+from shadows.dependencies.gates import ConcurrencyLimit, Cooldown, Debounce, Gate, RateLimit
 from shadows.dependencies.kinds import (
     CompletionHandler,
     Dependency,
@@ -21,18 +22,23 @@ from shadows.dependencies.timeout import Timeout
 __all__ = [
     "CallArgument",
     "CompletionHandler",
+    "ConcurrencyLimit",
+    "Cooldown",
     "CurrentExecution",
     "CurrentShadow",
     "CurrentWorker",
     "CycleError",
+    "Debounce",
     "Dependency",
     "DependencyFailed",
     "Depends",
     "ExponentialRetry",
     "FailureHandler",
+    "Gate",
     "Outcome",
     "Perpetual",
     "Progress",
+    "RateLimit",
     "Retry",
     "RetryRequested",
     "Runtime",

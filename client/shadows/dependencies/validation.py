@@ -9,6 +9,7 @@ from uncalled_for import CallArgument, get_annotation_dependencies, get_dependen
 
 from shadows.codec.hints import function_scope, metadata
 from shadows.dependencies.current import TASK_SCOPED
+from shadows.dependencies.gates import Gate
 from shadows.dependencies.kinds import CompletionHandler, FailureHandler, Runtime, describe
 from shadows.dependencies.perpetual import Perpetual
 from shadows.dependencies.progress import Progress
@@ -21,7 +22,7 @@ type AnyDependency = uncalled_for.Dependency[Any]
 
 CALL_ARGUMENT = type(CallArgument())
 # These act around the task's call, or speak for it: in the signature of a factory they could not.
-ONE_PER_TASK = (Runtime, FailureHandler, CompletionHandler, Progress)
+ONE_PER_TASK = (Runtime, FailureHandler, CompletionHandler, Progress, Gate)
 
 
 def validate(function: Function, name: str) -> None:
@@ -38,6 +39,8 @@ def validate(function: Function, name: str) -> None:
         _refuse_unreachable_parameter(function, name, parameter)
         if isinstance(dependency, Timeout):
             _refuse_timeout_of_a_thread(function, name, parameter)
+        if isinstance(dependency, Gate):
+            _refuse_gate_without_argument(function, name, parameter, dependency)
         if isinstance(dependency, Perpetual) and dependency.automatic:
             _refuse_required_arguments(function, name, parameter)
         _refuse_bad_factories(dependency, f"The parameter {parameter!r} of task {name!r}")
@@ -109,6 +112,23 @@ def _refuse_timeout_of_a_thread(function: Function, name: str, parameter: str) -
         raise RegistrationError(
             f"Task {name!r} has a Timeout, in its parameter {parameter!r}, but is a plain `def`: it runs in "
             f"a thread, which can't be stopped. Make it `async def`, or limit the calls that it makes."
+        )
+
+
+def _refuse_gate_without_argument(function: Function, name: str, parameter: str, gate: Gate) -> None:
+    """A gate is passed before dependencies have values, so only arguments can tell its limits apart."""
+    provided = get_dependency_parameters(function)
+    limited = gate.argument if provided.get(parameter) is gate else parameter
+    parameters = get_signature(function).parameters
+    arguments = [
+        each
+        for each in parameters.values()
+        if each.name not in provided and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    if limited is not None and limited not in [each.name for each in arguments]:
+        raise RegistrationError(
+            f"The {describe(gate)} of task {name!r}, in its parameter {parameter!r}, limits by {limited!r}, which is "
+            f"no argument of the task. Its arguments are: {', '.join(repr(each.name) for each in arguments) or 'none'}."
         )
 
 

@@ -26,6 +26,8 @@ else
   redis.pcall('XACK', stream, 'workers', id)
   redis.call('XDEL', stream, id)
   redis.call('PUBLISH', prefix .. 'signal', 'cancel ' .. id)
+  -- It may have had a place at a gate where others wait.
+  if redis.call('EXISTS', prefix .. 'gates') == 1 then redis.call('PUBLISH', prefix .. 'signal', 'gate') end
 end
 if ttl == 0 then
   redis.call('DEL', record)

@@ -19,6 +19,8 @@ if not entry then return { 0, 0 } end
 local kept = redis.call('XADD', quarantine, '*', 'v', 'running', 'c', cause, unpack(entry[2], 1, math.min(#entry[2], MOST_FIELDS)))
 if consumer ~= '' then redis.call('XACK', stream, 'workers', id) end
 redis.call('XDEL', stream, id)
+-- It may have had a place at a gate where others wait.
+if redis.call('EXISTS', prefix .. 'gates') == 1 then redis.call('PUBLISH', prefix .. 'signal', 'gate') end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local seen = redis.pcall('HMGET', record, 'g', 'n')

@@ -47,7 +47,7 @@ local function succeed(record, key, verdict, name, submission, attempt, delay, a
   local placed = next_generation()
   if verdict ~= 'r' then submission, attempt = placed, 1 end
   call('PERSIST', record)
-  call('HDEL', record, 'at', 'p', 'w', 'd', 'l')
+  call('HDEL', record, 'at', 'p', 'w', 'd', 'l', 'ad')
   at = tonumber(at) or now + tonumber(delay)
   if at > now then
     call('HSET', record, 'g', placed, 'n', submission, 'f', name, 'a', attempt,

@@ -58,6 +58,8 @@ local function unplace(record, key, found)
   else
     pcall('XACK', found.stream, 'workers', found.generation .. '-0')
     call('XDEL', found.stream, found.generation .. '-0')
+    -- It may have had a place at a gate where others wait.
+    if call('EXISTS', prefix .. 'gates') == 1 then call('PUBLISH', prefix .. 'signal', 'gate') end
   end
   local outcome = table.concat({ 'cancelled', found.submission, 0, -1, now, '' }, ' ')
   call('HSET', record, 'o', outcome, 'r', 'replaced')
@@ -70,7 +72,7 @@ local function free(record, key, mode)
   if found.busy and mode == 'a' then return '=' .. found.submission end
   if found.busy then unplace(record, key, found) end
   call('PERSIST', record)
-  call('HDEL', record, 'p', 'w', 'at', 'n', 'a', 'd', 'l', 'pc', 'pt', 'pm')
+  call('HDEL', record, 'p', 'w', 'at', 'n', 'a', 'd', 'l', 'ad', 'pc', 'pt', 'pm')
 end
 
 local function plan(record, key, placed, name, payload, due)

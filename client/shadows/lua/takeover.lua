@@ -142,4 +142,6 @@ if left == 0 then
   redis.call('HDEL', functions, consumer)
 end
 if taken > condemned then redis.call('PUBLISH', prefix .. 'signal', 'work') end
+-- What it ran may have had a place at a gate where others wait.
+if left == 0 and redis.call('EXISTS', prefix .. 'gates') == 1 then redis.call('PUBLISH', prefix .. 'signal', 'gate') end
 return { taken, condemned, left, out, suspected }

@@ -1,0 +1,195 @@
+-- running -> running, queued, scheduled
+-- Leads executions through the gates of their functions, each whole: it starts, waits at one, comes later, or is to be
+-- dropped. Called again with the same it says the same, so a lost reply does no harm.
+-- Returns {word, detail, freed} an item: "a" it starts, "w" it waits, "l" it comes later, "n" it is not ours any more,
+-- "d" it is to be dropped, for the reason in detail; freed is 1 when a place that it had is free, for `open` to give.
+local streams = { KEYS[1], KEYS[2], KEYS[3] }
+local waiting, schedule, counter, index, records = KEYS[4], KEYS[5], KEYS[6], KEYS[7], 7
+local prefix, consumer = ARGV[1], ARGV[2]
+local FIRST, FIELDS, TERMS = 3, 8, 4
+local DAY_MS = 24 * 3600 * 1000
+
+local call, pcall = redis.call, redis.pcall
+local time = call('TIME')
+local now = time[1] * 1000 + time[2] / 1000
+local earliest, started = nil, 0
+
+-- The counter follows the clock, so that it rises even over a flush. Where only the counter was lost, and the clock is
+-- behind, the streams tell how far it had come: Redis refuses an id that does not rise, in the middle of a script.
+local function last_id(of)
+  local info = redis.pcall('XINFO', 'STREAM', of)
+  for i = 1, info.err and 0 or #info, 2 do
+    if info[i] == 'last-generated-id' then return tonumber(string.match(info[i + 1], '^%d+')) end
+  end
+  return 0
+end
+
+-- Whoever wrote the counter anew did not look at what waits.
+local function next_generation()
+  local last = math.max(tonumber(call('GET', counter)) or last_id(streams[1]), last_id(waiting))
+  local placed = string.format('%.0f', math.max(last, time[1] * 1000000 + time[2]) + 1)
+  call('SET', counter, placed)
+  return placed
+end
+
+-- Each of these answers nothing when the item may pass, and else a word with its detail.
+local ask = {}
+
+function ask.d(item, gate)
+  if item.admitted or item.attempt > 1 then return end
+  local key, due = prefix .. 'gate:' .. gate.name, item.base + gate.first
+  local said = call('GET', key)
+  local last = said and cmsgpack.unpack(said)
+  if last and tonumber(last[1]) > tonumber(item.submission) then return 'd', 'debounced: a later submission came' end
+  -- Its base moves when it is put off; what it was put off to, at first, is what counts.
+  if last and last[1] == item.submission then due = last[2] end
+  call('SET', key, cmsgpack.pack({ item.submission, due }), 'PX', gate.first + DAY_MS)
+  if now < due then return 'l', due end
+end
+
+function ask.w(item, gate)
+  if item.admitted or item.attempt > 1 then return end
+  local first = call('GET', prefix .. 'gate:' .. gate.name)
+  if first and first ~= item.submission then return 'd', 'cooling down: another one ran within the window' end
+end
+
+function ask.c(item, gate)
+  if call('HEXISTS', prefix .. 'gate:' .. gate.name, item.submission) == 1 then return end
+  local first = call('ZRANGE', prefix .. 'queue:' .. gate.name, 0, 0, 'WITHSCORES')[2]
+  local room = call('HLEN', prefix .. 'gate:' .. gate.name) < gate.first
+  -- There is room, and somebody waits: he was cancelled, or who should have opened to him died. It is opened now.
+  if room and first then item.freed = true end
+  if not room or (first and tonumber(first) < tonumber(item.submission)) then return 'w', gate.name end
+end
+
+-- The members are starts, and what is planned ("p" and its submission): each is a place in some stretch of time.
+function ask.r(item, gate)
+  local key, most, per = prefix .. 'gate:' .. gate.name, math.abs(gate.first), gate.second
+  call('ZREMRANGEBYSCORE', key, '-inf', now - per)
+  if call('ZSCORE', key, item.start) then return end
+  local planned = call('ZREM', key, 'p' .. item.submission) == 1
+  local before
+  if planned then
+    before = call('ZREVRANGEBYSCORE', key, now, '-inf', 'WITHSCORES', 'LIMIT', most - 1, 1)[2]
+  else
+    before = call('ZREVRANGE', key, most - 1, most - 1, 'WITHSCORES')[2]
+  end
+  if not before then return end
+  if gate.first < 0 then return 'd', 'over its rate limit' end
+  return 'l', tonumber(before) + per, key
+end
+
+local take = {}
+
+function take.d() end
+
+function take.w(item, gate)
+  call('SET', prefix .. 'gate:' .. gate.name, item.submission, 'PX', gate.first, 'NX')
+end
+
+function take.c(item, gate)
+  call('HSET', prefix .. 'gate:' .. gate.name, item.submission, cmsgpack.pack({ consumer, item.key }))
+end
+
+function take.r(item, gate)
+  local key = prefix .. 'gate:' .. gate.name
+  -- Of those that start in one call each is a microsecond later, so that who follows them keeps the order, too.
+  call('ZADD', key, now + started / 1000, item.start)
+  started = started + 1
+  local last = call('ZREVRANGE', key, 0, 0, 'WITHSCORES')[2]
+  call('PEXPIRE', key, math.ceil(last - now) + gate.second + DAY_MS)
+end
+
+-- Who does not start now keeps no place.
+local function give_back(item)
+  for _, gate in ipairs(item.gates) do
+    if gate.kind == 'c' and call('HDEL', prefix .. 'gate:' .. gate.name, item.submission) == 1 then
+      item.freed = true
+    end
+  end
+end
+
+local function leave_stream(item)
+  call('XACK', item.stream, 'workers', item.id)
+  call('XDEL', item.stream, item.id)
+end
+
+-- The entry carries the limits that it asks for, so that whoever opens the gate need not know the function.
+local function wait(item, name)
+  local placed, asked, fields = next_generation(), {}, {}
+  for _, gate in ipairs(item.gates) do
+    if gate.kind == 'c' then asked[#asked + 1] = { gate.name, gate.first } end
+  end
+  for i = 1, #item.fields, 2 do
+    if item.fields[i] ~= 'gt' and item.fields[i] ~= 'n' then
+      fields[#fields + 1], fields[#fields + 2] = item.fields[i], item.fields[i + 1]
+    end
+  end
+  call('HSET', item.record, 'g', placed, 's', 'queued', 'n', item.submission, 'at', 'waiting')
+  call('XADD', waiting, placed .. '-0', 'n', item.submission, 'gt', cmsgpack.pack(asked), unpack(fields))
+  leave_stream(item)
+  call('ZADD', prefix .. 'queue:' .. name, item.submission, placed)
+  call('ZADD', index, 'NX', now, name)
+end
+
+local function come_later(item, due, rate)
+  if rate then
+    call('ZADD', rate, due, 'p' .. item.submission)
+    call('PEXPIRE', rate, math.ceil(due - now) + DAY_MS)
+  end
+  call('HDEL', item.record, 'at')
+  call('HSET', item.record, 'g', next_generation(), 's', 'scheduled', 'n', item.submission, 'a', item.attempt,
+    'f', item.named.f, 'w', math.ceil(due), 'p', item.named.p)
+  call('ZADD', schedule, due, item.key)
+  leave_stream(item)
+  if not earliest or due < earliest then earliest = due end
+  call('PUBLISH', prefix .. 'state:' .. item.key, item.submission .. ' scheduled')
+end
+
+local function find(item)
+  local owned = pcall('XPENDING', item.stream, 'workers', item.id, item.id, 1, consumer)
+  if owned.err or not owned[1] then return false end
+  local entry = call('XRANGE', item.stream, item.id, item.id)[1]
+  local seen = pcall('HMGET', item.record, 'g', 'ad')
+  if not entry or seen.err or (seen[1] and seen[1] .. '-0' ~= item.id) then return false end
+  item.fields, item.named = entry[2], {}
+  for i = 1, #entry[2], 2 do item.named[entry[2][i]] = entry[2][i + 1] end
+  item.admitted = seen[2] == item.submission
+  return true
+end
+
+local function admit(item)
+  if not find(item) then return { 'n', '', 0 } end
+  for _, gate in ipairs(item.gates) do
+    local word, detail, rate = ask[gate.kind](item, gate)
+    if word then
+      give_back(item)
+      if word == 'w' then wait(item, detail) end
+      if word == 'l' then come_later(item, detail, rate) end
+      return { word, tostring(detail), item.freed and 1 or 0 }
+    end
+  end
+  for _, gate in ipairs(item.gates) do take[gate.kind](item, gate) end
+  call('HSET', item.record, 'ad', item.submission)
+  return { 'a', '', item.freed and 1 or 0 }
+end
+
+local out, cursor = {}, FIRST
+while cursor <= #ARGV do
+  local n = #out + 1
+  local place, generation, submission, attempt, base, start, key, count = unpack(ARGV, cursor, cursor + FIELDS - 1)
+  local item = { stream = streams[tonumber(place)], id = generation .. '-0', submission = submission, key = key,
+    attempt = tonumber(attempt), base = tonumber(base), start = start, record = KEYS[records + n], gates = {} }
+  cursor = cursor + FIELDS
+  for _ = 1, tonumber(count) do
+    item.gates[#item.gates + 1] = { kind = ARGV[cursor], name = ARGV[cursor + 1],
+      first = tonumber(ARGV[cursor + 2]), second = tonumber(ARGV[cursor + 3]) }
+    cursor = cursor + TERMS
+  end
+  out[n] = admit(item)
+end
+if earliest then
+  local first = call('ZRANGE', schedule, 0, 0, 'WITHSCORES')
+  if tonumber(first[2]) == earliest then call('PUBLISH', prefix .. 'signal', 'schedule ' .. first[2]) end
+end
+return out
