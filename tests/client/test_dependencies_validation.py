@@ -22,6 +22,7 @@ from shadows.dependencies import (
     Runtime,
     Shared,
     Successor,
+    TaskArgument,
     TaskKey,
     Timeout,
 )
@@ -235,7 +236,7 @@ def over_key(key: str = Depends(reads_key)) -> str:
         (Shared(reads_key), r"Shared\(reads_key\), whose parameter 'key' is a TaskKey.*outlives"),
         (Shared(over_key), r"Shared\(over_key\), .* Depends\(reads_key\), whose parameter 'key'.*outlives"),
         (Shared(reads_argument), "'order' is a CallArgument.*outlives"),
-        (Depends(needs), r"Depends\(needs\), whose parameter 'order' has no value.*CallArgument"),
+        (Depends(needs), r"Depends\(needs\), whose parameter 'order' has no value.*TaskArgument"),
         (Depends(number, order=Depends(needs)), r"whose parameter 'order' declares Depends\(needs\)"),
         (Depends(yields), r"yields.*contextlib\.contextmanager"),
         (Depends(yields_async), r"yields.*contextlib\.asynccontextmanager"),
@@ -246,6 +247,53 @@ def test_a_factory_that_can_not_work_is_refused(dependency: Any, message: str) -
     async def task(value: Any = dependency) -> None: ...
 
     with pytest.raises(RegistrationError, match=f"'value' of task 'a_task' declares .*{message}"):
+        validate(task, "a_task")
+
+
+def optional_order(order: int | None = TaskArgument(optional=True)) -> None: ...
+
+
+def order_or_zero(order: int = CallArgument(default=0)) -> None: ...
+
+
+def test_an_argument_that_the_task_does_not_have_is_refused() -> None:
+    async def task(number: int, *order: int, value: int = Depends(reads_argument)) -> None: ...
+
+    message = (
+        r"The parameter 'value' of task 'a_task' declares Depends\(reads_argument\), whose parameter 'order' is "
+        r"CallArgument, but the task has no parameter 'order'\. It has: number, value\..*CallArgument\(..., optional"
+    )
+    with pytest.raises(RegistrationError, match=message):
+        validate(task, "a_task")
+
+    async def renamed(number: int, value: int = Depends(needs, order=TaskArgument("numer"))) -> None: ...
+
+    with pytest.raises(RegistrationError, match=r"TaskArgument\('numer'\), but .*Did you mean 'number'\?"):
+        validate(renamed, "a_task")
+
+    async def alias(number: int, value: int = TaskArgument("nothing")) -> None: ...
+
+    with pytest.raises(RegistrationError, match=r"'value' of task 'a_task' declares TaskArgument\('nothing'\), but"):
+        validate(alias, "a_task")
+
+
+def test_an_argument_may_be_missing_where_that_is_said() -> None:
+    async def task(a: None = Depends(optional_order), b: None = Depends(order_or_zero)) -> None: ...
+
+    validate(task, "a_task")
+
+
+def test_a_task_with_keywords_may_be_given_any_argument() -> None:
+    async def task(value: int = Depends(reads_argument), **options: int) -> None: ...
+
+    validate(task, "a_task")
+
+
+@pytest.mark.parametrize("dependency", [TaskArgument(), TaskArgument("value"), CallArgument()])
+def test_a_parameter_that_is_its_own_argument_is_refused(dependency: Any) -> None:
+    async def task(value: int = dependency) -> None: ...
+
+    with pytest.raises(RegistrationError, match=r"'value' of task 'a_task' declares .*Argument.* its own value"):
         validate(task, "a_task")
 
 

@@ -76,6 +76,12 @@ def test_every_page_of_the_guide_can_be_reached_from_the_readme() -> None:
     assert not missing
 
 
+def test_every_guide_is_listed() -> None:
+    listed = (DOCS / "guides.md").read_text()
+    missing = [page.name for page in (DOCS / "guides").glob("*.md") if f"(guides/{page.name})" not in listed]
+    assert not missing
+
+
 def test_what_the_readme_says_is_not_there_yet_is_not_there() -> None:
     section = (ROOT / "README.md").read_text().partition("## What is not there yet")[2].partition("\n## ")[0]
     names = re.findall(r"`([A-Z]\w+)`", section)

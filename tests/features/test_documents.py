@@ -1,4 +1,4 @@
-"""The Python of the README and of the first guide runs as it stands, and prints what they say it prints.
+"""The Python of the README and of the guides runs as it stands, and prints what they say it prints.
 
 A page is one session, as `python -m asyncio` would run it. A comment before a block says what else it is:
 
@@ -21,7 +21,8 @@ import pytest
 
 from tests.processes import ROOT, run_script
 
-PAGES = ["README.md", "docs/getting-started.md"]
+GUIDES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "guides").glob("*.md"))
+PAGES = ["README.md", "docs/getting-started.md", *GUIDES]
 BLOCK = re.compile(
     r"^(?:<!-- (?P<mark>[^\n]*) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )

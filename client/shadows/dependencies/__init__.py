@@ -2,6 +2,7 @@
 
 from uncalled_for import CallArgument, CycleError, Depends
 
+from shadows.dependencies.arguments import TaskArgument
 from shadows.dependencies.context import DependencyFailed
 from shadows.dependencies.current import CurrentExecution, CurrentShadow, CurrentWorker, TaskKey, TaskLogger
 from shadows.dependencies.gates import ConcurrencyLimit, Cooldown, Debounce, Gate, RateLimit
@@ -44,6 +45,7 @@ __all__ = [
     "Runtime",
     "Shared",
     "Successor",
+    "TaskArgument",
     "TaskKey",
     "TaskLogger",
     "Timeout",

@@ -87,9 +87,10 @@ class CompletionHandler(Dependency[object]):
 
 
 def describe(dependency: object) -> str:
-    """The dependency as its signature shows it, for messages: `Depends(open_session)`, `Retry`."""
+    """The dependency as its signature shows it, for messages: `Depends(load)`, `TaskArgument('user_id')`, `Retry`."""
     kind = type(dependency).__name__.lstrip("_")
     factory = getattr(dependency, "factory", None)
     if factory is None:
-        return kind
+        parameter = getattr(dependency, "parameter", None)
+        return f"{kind}({parameter!r})" if isinstance(parameter, str) else kind
     return f"{kind}({getattr(factory, '__qualname__', None) or repr(factory)})"

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import uncalled_for
-from uncalled_for import CallArgument, get_annotation_dependencies, get_dependency_parameters, get_signature
+from uncalled_for import get_annotation_dependencies, get_dependency_parameters, get_signature
+from uncalled_for.frames import _CallArgument as CallArgumentDependency  # see arguments.py
 
+from shadows import lazy
 from shadows.codec.hints import function_scope, metadata
 from shadows.dependencies.current import TASK_SCOPED
 from shadows.dependencies.gates import Gate
@@ -20,7 +22,6 @@ from shadows.errors import RegistrationError
 type Function = Callable[..., Any]
 type AnyDependency = uncalled_for.Dependency[Any]
 
-CALL_ARGUMENT = type(CallArgument())
 # These act around the task's call, or speak for it: in the signature of a factory they could not.
 ONE_PER_TASK = (Runtime, FailureHandler, CompletionHandler, Progress, Gate)
 
@@ -43,7 +44,11 @@ def validate(function: Function, name: str) -> None:
             _refuse_gate_without_argument(function, name, parameter, dependency)
         if isinstance(dependency, Perpetual) and dependency.automatic:
             _refuse_required_arguments(function, name, parameter)
-        _refuse_bad_factories(dependency, f"The parameter {parameter!r} of task {name!r}")
+        place = f"The parameter {parameter!r} of task {name!r}"
+        if isinstance(dependency, CallArgumentDependency):
+            _refuse_own_value(dependency, parameter, place)
+        _refuse_bad_factories(dependency, place)
+        refuse_missing_arguments(function, dependency, parameter, place)
 
 
 def declared_dependencies(function: Function, name: str) -> list[tuple[str, AnyDependency]]:
@@ -166,9 +171,9 @@ def _refuse_bad_factories(
         if isinstance(inner, ONE_PER_TASK):
             raise RegistrationError(
                 f"{where} is a {describe(inner)}, which only works on the task itself. Declare it there, and "
-                f"read it in the factory with CallArgument('<its parameter>')."
+                f"read it in the factory with TaskArgument('<its parameter>')."
             )
-        if shared and isinstance(inner, (*TASK_SCOPED, CALL_ARGUMENT)):
+        if shared and isinstance(inner, (*TASK_SCOPED, CallArgumentDependency)):
             raise RegistrationError(
                 f"{where} is a {describe(inner)}. A Shared value outlives the task that it was made for: use Depends."
             )
@@ -190,8 +195,44 @@ def _refuse_uncallable_factory(dependency: AnyDependency, factory: Function, pla
         if parameter.name not in bound and parameter.default is inspect.Parameter.empty and not optional:
             raise RegistrationError(
                 f"{place}, whose parameter {parameter.name!r} has no value. Give it a default or a "
-                f"dependency, such as CallArgument() for the task's argument of that name."
+                f"dependency, such as TaskArgument() for the task's argument of that name."
             )
+
+
+def _refuse_own_value(dependency: CallArgumentDependency, parameter: str, place: str) -> None:
+    if dependency.parameter in (None, parameter):
+        raise RegistrationError(
+            f"{place} declares {describe(dependency)}, which is its own value. Name another parameter of the task, or "
+            f"declare it in a factory that the task Depends on."
+        )
+
+
+def refuse_missing_arguments(function: Function, dependency: AnyDependency, parameter: str, place: str) -> None:
+    """Raises RegistrationError where `dependency` wants an argument that calls of `function` can't have."""
+    signature = get_signature(function).parameters.values()
+    if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in signature):
+        return
+    taken = [each.name for each in signature if each.kind is not inspect.Parameter.VAR_POSITIONAL]
+    for where, wanted, name in _arguments(dependency, parameter, f"{place} declares {describe(dependency)}"):
+        if name not in taken:
+            near = lazy.difflib().get_close_matches(name, taken, n=1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            raise RegistrationError(
+                f"{where}, but the task has no parameter {name!r}. {hint}It has: {', '.join(taken)}. Name one of them, "
+                f"or pass {describe(wanted).partition('(')[0]}(..., optional=True) for tasks that have none."
+            )
+
+
+def _arguments(
+    dependency: AnyDependency, parameter: str, place: str
+) -> Iterator[tuple[str, CallArgumentDependency, str]]:
+    """Each argument that `dependency` can't do without: where it is declared, what declares it, and its name."""
+    if isinstance(dependency, CallArgumentDependency):
+        if not dependency.optional and dependency.default is inspect.Parameter.empty:
+            yield place, dependency, dependency.parameter or parameter
+    elif (factory := getattr(dependency, "factory", None)) is not None:
+        for name, inner in _inner_dependencies(dependency, factory):
+            yield from _arguments(inner, name, f"{place}, whose parameter {name!r} is {describe(inner)}")
 
 
 def _inner_dependencies(dependency: AnyDependency, factory: Function) -> Iterator[tuple[str, AnyDependency]]:
