@@ -180,20 +180,6 @@ def test_a_callable_object_may_be_async() -> None:
     validate(CallableTask(), "a_task")
 
 
-def test_a_dependency_that_would_be_overlooked_is_refused() -> None:
-    """One name that only type checkers know used to hide every Annotated dependency, without a word."""
-
-    async def hidden(order: "NotHere", key: "Annotated[str, TaskKey()]") -> None: ...  # type: ignore[name-defined]  # noqa: F821 - the very thing
-
-    with pytest.raises(RegistrationError, match=r"annotation of 'key'.*TYPE_CHECKING"):
-        validate(hidden, "a_task")
-
-    async def shorthand(order: "NotHere", one: "Annotated[int, OnlyOne]") -> None: ...  # type: ignore[name-defined]  # noqa: F821 - the very thing
-
-    with pytest.raises(RegistrationError, match="annotation of 'one'"):
-        validate(shorthand, "a_task")
-
-
 def test_an_unknown_name_alone_is_no_reason_to_refuse() -> None:
     async def known(order: "NotHere", key: str = TaskKey()) -> None: ...  # type: ignore[name-defined]  # noqa: F821 - the very thing
 

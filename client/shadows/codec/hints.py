@@ -1,5 +1,6 @@
 """Resolves annotations one by one: a name that only exists for type checkers must not hide all the others."""
 
+import ast
 import functools
 import inspect
 import logging
@@ -32,18 +33,19 @@ class Scope:
         self.locals = local_names
         self.variables = variables or {}
 
-    def resolve(self, annotation: Any, place: str) -> Any:
+    def resolve(self, annotation: Any, place: str, level: int = logging.WARNING) -> Any:
         """The annotation with text turned into what it names.
 
-        `Unresolved`, with a warning, where that fails.
+        `Unresolved`, and told at that level, where that fails.
         """
         text = annotation.__forward_arg__ if isinstance(annotation, ForwardRef) else annotation
         if not isinstance(text, str):
             return annotation
         try:
-            return self.resolve(eval(text, self.names, self.locals), place)
+            return self.resolve(eval(text, self.names, self.locals), place, level)
         except Exception as error:
-            logger.warning(
+            logger.log(
+                level,
                 "The annotation %r of %s %s can't be resolved (%s: %s), and counts as absent: values that "
                 "need it to "
                 "come back as they were are refused. Import its names at run time, not only for type "
@@ -55,6 +57,32 @@ class Scope:
                 error,
             )
             return Unresolved
+
+    def metadata_of(self, annotation: Any) -> tuple[Any, ...]:
+        """What `Annotated` adds to an annotation, also where the type in it is known to type checkers only.
+
+        Empty where that can't be read either: whoever needs the value says so.
+        """
+        text = annotation.__forward_arg__ if isinstance(annotation, ForwardRef) else annotation
+        if not isinstance(text, str):
+            return metadata(annotation)
+        try:
+            return self.metadata_of(eval(text, self.names, self.locals))
+        except Exception:
+            return self._added_in(text)
+
+    def _added_in(self, text: str) -> tuple[Any, ...]:
+        try:
+            parsed = ast.parse(text, mode="eval").body
+            if not isinstance(parsed, ast.Subscript) or self._value_of(parsed.value) is not Annotated:
+                return ()
+            _, *added = parsed.slice.elts if isinstance(parsed.slice, ast.Tuple) else [parsed.slice]
+            return tuple(map(self._value_of, added))
+        except Exception:
+            return ()
+
+    def _value_of(self, expression: ast.expr) -> Any:
+        return eval(ast.unparse(expression), self.names, self.locals)
 
 
 def function_scope(function: Callable[..., Any], owner: str) -> Scope:

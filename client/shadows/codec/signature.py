@@ -6,6 +6,7 @@ Its parameters, their plans, and the shapes of calls it takes.
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from logging import DEBUG, WARNING
 from typing import Any, NamedTuple, Unpack, get_origin
 
 from uncalled_for import Dependency
@@ -14,7 +15,7 @@ from uncalled_for.base import Provider
 from shadows.annotations import Logged
 from shadows.codec.compiler import compiled
 from shadows.codec.containers import TypedDictPlan
-from shadows.codec.hints import Scope, function_scope, metadata
+from shadows.codec.hints import Scope, Unresolved, function_scope, metadata
 from shadows.codec.plans import LOOSE, Plan
 from shadows.errors import ArgumentsError
 
@@ -61,7 +62,10 @@ class TaskSignature:
     @cached_property
     def _hints(self) -> dict[str, Any]:
         return {
-            name: self._scope.resolve(parameter.annotation, f"parameter {name}")
+            # What is injected does not travel: that only type checkers know its type is nothing to warn of.
+            name: self._scope.resolve(
+                parameter.annotation, f"parameter {name}", level=DEBUG if name in self.dependency_names else WARNING
+            )
             for name, parameter in self._signature.parameters.items()
         }
 
@@ -71,7 +75,8 @@ class TaskSignature:
         return frozenset(
             name
             for name, parameter in self._signature.parameters.items()
-            if isinstance(parameter.default, Dependency) or any(map(_provides, metadata(self._hints[name])))
+            if isinstance(parameter.default, Dependency)
+            or any(map(_provides, self._scope.metadata_of(parameter.annotation)))
         )
 
     @cached_property
@@ -106,7 +111,9 @@ class TaskSignature:
         for name, parameter in self._signature.parameters.items():
             required = parameter.default is inspect.Parameter.empty and parameter.kind not in VARIADIC
             if required and name not in bound.arguments and name not in self.dependency_names:
-                raise ArgumentsError(self._refusal(f"missing a required argument: {name!r}"))
+                unread = self._hints[name] is Unresolved
+                why = ", whose annotation can't be read, nor a dependency in it" if unread else ""
+                raise ArgumentsError(self._refusal(f"missing a required argument: {name!r}{why}"))
         return bound
 
     def _refusal(self, problem: str) -> str:

@@ -1,6 +1,6 @@
 """What a task can ask for by its parameters' defaults, and the classes to build one's own on."""
 
-from uncalled_for import CallArgument, CycleError, Depends
+from uncalled_for import CallArgument, CycleError, Depends, Provided
 
 from shadows.dependencies.arguments import TaskArgument
 from shadows.dependencies.context import DependencyFailed
@@ -40,6 +40,7 @@ __all__ = [
     "Perpetual",
     "Progress",
     "RateLimit",
+    "Provided",
     "Retry",
     "RetryRequested",
     "Runtime",

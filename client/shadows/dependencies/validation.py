@@ -9,9 +9,9 @@ from uncalled_for import get_annotation_dependencies, get_dependency_parameters,
 from uncalled_for.frames import _CallArgument as CallArgumentDependency  # see arguments.py
 
 from shadows import lazy
-from shadows.codec.hints import function_scope, metadata
 from shadows.dependencies.current import TASK_SCOPED
 from shadows.dependencies.gates import Gate
+from shadows.dependencies.declared import read_annotations
 from shadows.dependencies.kinds import CompletionHandler, FailureHandler, Runtime, describe
 from shadows.dependencies.perpetual import Perpetual
 from shadows.dependencies.progress import Progress
@@ -29,12 +29,11 @@ ONE_PER_TASK = (Runtime, FailureHandler, CompletionHandler, Progress, Gate)
 def validate(function: Function, name: str) -> None:
     """Raises RegistrationError, naming the task `name` and its parameters, where a dependency can't work."""
     try:
-        get_signature(function)
+        read_annotations(function)
     except ValueError:
         # Some functions written in C don't tell their signature, and so have no dependencies in it.
         return
     declared = declared_dependencies(function, name)
-    _refuse_overlooked_annotations(function, name, {parameter for parameter, _ in declared})
     _refuse_conflicts(name, declared)
     for parameter, dependency in declared:
         _refuse_unreachable_parameter(function, name, parameter)
@@ -61,30 +60,6 @@ def declared_dependencies(function: Function, name: str) -> list[tuple[str, AnyD
     for parameter, dependencies in get_annotation_dependencies(function).items():
         declared.extend((parameter, dependency) for dependency in dependencies)
     return declared
-
-
-def _refuse_overlooked_annotations(function: Function, name: str, seen: set[str]) -> None:
-    """uncalled-for reads them as a whole: one name that only type checkers know hides all that is in them."""
-    scope = function_scope(function, name)
-    for parameter in get_signature(function).parameters.values():
-        hint = parameter.annotation
-        if isinstance(hint, str):
-            try:
-                hint = eval(hint, scope.names, scope.locals)
-            except Exception:
-                # Of this one nothing is known; the codec says so when a value needs it.
-                continue
-        if parameter.name not in seen and any(map(_is_dependency, metadata(hint))):
-            raise RegistrationError(
-                f"Task {name!r} declares a dependency in the annotation of {parameter.name!r}, which is "
-                f"overlooked because another of its annotations can't be read. Import the names in them when "
-                f"the program runs, not only under TYPE_CHECKING, or declare the dependency as a default."
-            )
-
-
-def _is_dependency(item: object) -> bool:
-    kind = item if isinstance(item, type) else type(item)
-    return issubclass(kind, uncalled_for.Dependency)
 
 
 def _refuse_conflicts(name: str, declared: list[tuple[str, AnyDependency]]) -> None:
@@ -182,6 +157,7 @@ def _refuse_bad_factories(
 
 def _refuse_uncallable_factory(dependency: AnyDependency, factory: Function, place: str) -> None:
     try:
+        read_annotations(factory)
         parameters = get_signature(factory).parameters.values()
         provided = get_dependency_parameters(factory)
     except (TypeError, ValueError) as error:
