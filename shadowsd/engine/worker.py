@@ -1,8 +1,6 @@
 """`Worker`: runs one shadow's tasks inside this process.
 
-It is put together from parts that each do one thing: the reader takes entries, attempts run them, the
-settler writes outcomes, the scheduler moves what is due, the pulse shows that the worker lives, the sweeper
-takes over from those that don't, and signals tell all of them what happened elsewhere.
+Its parts are put together in `assembly.py`. Here is when they begin, and how they end.
 """
 
 import asyncio
@@ -12,47 +10,25 @@ import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from functools import partial
-from logging import DEBUG, WARNING, getLogger
+from logging import getLogger
 from types import TracebackType
 from typing import Any, Self
 
 from shadows import Shadow
-from shadows.connection import Link
 from shadows.errors import ShadowsError
-from shadows.subscriptions import Subscriptions
 
-from .asides import Asides
-from .attempt import Attempts
+from .assembly import Assembly
 from .automatic import seed
-from .beats import Beats
 from .closing import Closing
 from .events import Events
-from .fetch import Reader
-from .finish import Finish
-from .gates import Gates
 from .group import make_group
-from .hosting import Hosting, Suspects
-from .limits import Limits
-from .membership import Membership
+from .hosting import Hosting
 from .options import check
-from .outage import Outage
-from .pulse import Pulse
-from .row import row_of
-from .schedule import Scheduler
-from .settle import Settler
 from .shared import SharedScope
-from .signals import Signals
-from .slots import Slots, Stop
-from .sweep import Sweeper
-from .threads import Threads
-from .verdicts import Verdicts
+from .slots import Stop
 
 logger = getLogger("shadows.worker")
 
-UNKNOWN_TIMEOUT = timedelta(hours=24)
-# A read blocks at most this long; a reader whose connection died silently is so noticed.
-LONGEST_BLOCK_MS = 5000
 LEAVE_SECONDS = 5.0
 
 
@@ -104,15 +80,15 @@ class Worker:
         async with AsyncExitStack() as stack:
             self.closing = stack.enter_context(Closing())
             stack.push_async_callback(self._close_links)
-            await make_group(self._control.ask, self.shadows.keys)
+            await make_group(self._parts.control.ask, self.shadows.keys)
             await self.shadows.strikelist.load()
             self.shared = await stack.enter_async_context(SharedScope(self.shadows, self))
-            stack.callback(self._threads.close)
-            await self._signal_link.add(self.shadows.keys.signal, self._signals.hear)
+            stack.callback(self._parts.threads.close)
+            await self._parts.signal_link.add(self.shadows.keys.signal, self._parts.signals.hear)
             self.pulse.start()
             stack.push_async_callback(self.pulse.stop)
-            await self._beats.joined()
-            await self._beats.publish_functions()
+            await self._parts.beats.joined()
+            await self._parts.beats.publish_functions()
             self._stack = stack.pop_all()
         return self
 
@@ -127,60 +103,13 @@ class Worker:
             await self._stack.__aexit__(kind, error, traceback)
 
     def _build(self) -> None:
-        shadow, keys, settings = self.shadows, self.shadows.keys, self.shadows.settings
+        parts = Assembly(self)
         self._gave_up = False
-        lease, hosting = settings.lease, self.hosting
-        self.membership = membership = Membership(self.name, hosting.ledger.named if hosting else None)
-        self.slots = slots = Slots(self.concurrency, hosting.ledger if hosting else None)
-        # A master tells of an outage once, for all its children.
-        self.outage = outage = Outage(self.events, self.reconnection_delay, DEBUG if hosting else WARNING)
-        server = shadow.server
-        self._reading = Link(server, f"reader:{membership.incarnation}")
-        self._settling, self._control, self._passing = (Link(server, role) for role in ("settler", "control", "gates"))
-        self._signal_link = Subscriptions(server, "signals")
-        self._threads = Threads(self.concurrency)
-        self.limits = Limits()
-        unknown_ms = int(UNKNOWN_TIMEOUT.total_seconds() * 1000)
-        asides = Asides(self._control, keys, outage, self.events, settings.ttl_ms, unknown_ms)
-        self.settler = Settler(self._settling, keys, slots, outage, self.events, settings.ttl_ms, asides.quarantine)
-        self._verdicts = Verdicts(shadow.codec, self, slots, self.settler, self.limits, self.events)
-        gates = Gates(self._passing, keys, slots, membership, outage, lease.total_seconds())
-        self._attempts = Attempts(
-            shadow, self, slots, self._verdicts, asides, gates, self.limits, self._threads, self.events
-        )
-        block_ms = min(LONGEST_BLOCK_MS, int(lease.total_seconds() * 500))
-        self.reader = Reader(
-            self._reading,
-            self._control,
-            keys,
-            slots,
-            self._attempts,
-            asides,
-            membership,
-            outage,
-            block_ms,
-            lease.total_seconds(),
-            self._seed_again,
-            hosting.suspects if hosting else Suspects.ALONE,
-        )
-        gates.serve(self.reader, self._attempts.has_gates)
-        scheduler = Scheduler(
-            self._control, keys, self._signal_link, outage, self.events, settings.ttl_ms, self.scheduling_resolution
-        )
-        sweeper = Sweeper(self._control, keys, membership, self.events, lease.total_seconds(), settings.ttl_ms)
-        self._finish = Finish(self._control, keys, slots, self.settler)
-        self._signals = Signals(
-            self._control, keys, slots, self.reader, scheduler, shadow.strikelist, membership, self._finish.look,
-            gates.look,
+        self.membership, self.slots, self.outage, self.limits = (
+            parts.membership, parts.slots, parts.outage, parts.limits,
         )  # fmt: skip
-        self._beats = Beats(self, self._control, scheduler, sweeper, self._signals, asides, self._finish)
-        self.pulse = Pulse(
-            server, keys, membership, settings.heartbeat_interval.total_seconds(),
-            int(lease.total_seconds() * 1000), self.redelivery_timeout.total_seconds(),
-            partial(row_of, self), self._beats.came, self._beats.failed,
-        )  # fmt: skip
-        self._beats.beat_now = self.pulse.beat_now
-        self._repeating = (scheduler.run, sweeper.sweep_forever, self._beats.verify_forever, gates.look_forever)
+        self.settler, self.reader, self.pulse = parts.settler, parts.reader, parts.pulse
+        self._parts = parts
 
     async def run_forever(self) -> None:
         """Runs tasks until it is cancelled, or told to `stop`; then finishes what runs, and returns."""
@@ -188,14 +117,14 @@ class Worker:
 
     async def run_until_finished(self) -> None:
         """Runs tasks until nothing is scheduled, waiting or running any more, here or at other workers."""
-        await self._run(self._finish.wait)
+        await self._run(self._parts.finish.wait)
 
     async def run_at_most(self, limits: Mapping[str, int]) -> None:
         """As `run_until_finished`, but runs each key or function name in `limits` only so many times, and then
         drops what is left of it. For perpetual tasks in tests."""
         self.limits.set(limits)
         try:
-            await self._run(self._finish.wait)
+            await self._run(self._parts.finish.wait)
         finally:
             self.limits.set({})
 
@@ -207,7 +136,7 @@ class Worker:
             await seed(self.shadows)
         self.reader.look_beside()
         reading = asyncio.create_task(self.reader.run(), name="shadows reader")
-        repeating = [asyncio.create_task(work()) for work in self._repeating]
+        repeating = [asyncio.create_task(work()) for work in self._parts.repeating]
         ending = asyncio.create_task(until()) if until is not None else None
         waiting = [task for task in (reading, ending, *repeating) if task is not None]
         try:
@@ -268,9 +197,9 @@ class Worker:
     def hand_back_threads(self) -> None:
         """Gives back what plain functions still run: they can't be stopped, but their outcomes won't count."""
         for running in tuple(self.slots.running.values()):
-            self._verdicts.hand_back(running)
+            self._parts.verdicts.hand_back(running)
 
-    def _seed_again(self) -> None:
+    def seed_again(self) -> None:
         """After a flush the automatic tasks are gone with everything else."""
         if self.schedule_automatic_tasks:
             self.membership.spawn(seed(self.shadows))
@@ -278,8 +207,8 @@ class Worker:
     def rejoin(self) -> None:
         """Takes a new name after the lease was lost; the connection that read under the old one is dropped."""
         self.membership.renew()
-        self._reading.role = f"reader:{self.membership.incarnation}"
-        self.membership.spawn(self._reading.close())
+        self._parts.reading.role = f"reader:{self.membership.incarnation}"
+        self.membership.spawn(self._parts.reading.close())
         self.reader.verify()
 
     def reconnect(self) -> None:
@@ -288,8 +217,8 @@ class Worker:
         self.pulse.reconnect()
 
     async def _close_links(self) -> None:
-        await self._signal_link.close()
-        for link in (self._reading, self._settling, self._control, self._passing):
+        await self._parts.signal_link.close()
+        for link in self._parts.links:
             await link.close()
 
     def _require_same_process(self) -> None:

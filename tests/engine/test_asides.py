@@ -159,7 +159,7 @@ async def test_a_worker_that_runs_looks_after_what_waited_too_long(
     shadows: Shadow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With its beats, without being asked."""
-    monkeypatch.setattr("shadowsd.engine.worker.UNKNOWN_TIMEOUT", timedelta(milliseconds=100))
+    monkeypatch.setattr("shadowsd.engine.assembly.UNKNOWN_TIMEOUT", timedelta(milliseconds=100))
     async with Shadow(
         name=shadows.name, url=shadows.settings.url, heartbeat_interval=timedelta(milliseconds=50)
     ) as brief:

@@ -21,7 +21,7 @@ async def test_an_entry_that_was_cancelled_on_its_way_does_not_run(shadows: Shad
     shadows.register(task)
     async with working(shadows) as worker:
         worker.slots.cancel("1000")
-        worker._attempts.start(entry_of(function="task", generation="1000"))
+        worker._parts.attempts.start(entry_of(function="task", generation="1000"))
         assert worker.slots.idle
     assert ran == []
 

@@ -79,7 +79,7 @@ async def test_a_worker_that_was_taken_for_dead_stops_its_tasks_and_comes_back_a
 async def test_a_beat_for_a_name_that_the_worker_had_before_says_nothing(brief: Shadow) -> None:
     """It was on its way while the worker joined again."""
     async with working(brief) as worker:
-        worker._beats.came(Beat("me#before", 1, 0.0, 0, 0.0, -1, b"0", 0, -1, [], []))
+        worker._parts.beats.came(Beat("me#before", 1, 0.0, 0, 0.0, -1, b"0", 0, -1, [], []))
         assert worker.membership.held
 
 
@@ -108,9 +108,9 @@ async def test_a_server_that_refuses_the_first_beat_is_told_at_once(brief: Shado
     """Waiting would not help."""
     worker: Any = Worker(brief)
     worker._build()
-    worker._beats.failed(ServerRefused("no"))
+    worker._parts.beats.failed(ServerRefused("no"))
     with pytest.raises(ServerRefused, match="no"):
-        await worker._beats.joined()
+        await worker._parts.beats.joined()
 
 
 async def test_once_a_minute_the_worker_looks_for_what_it_never_saw(
