@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from shadows.dependencies.context import SharedValues, TaskContext
@@ -75,6 +76,7 @@ async def run(execution: Execution, context: TaskContext | None = None) -> Any:
         async def call() -> Any:
             return await function(*execution.args, **execution.kwargs, **resolved.kwargs)
 
-        if resolved.runtime is not None:
-            return await resolved.runtime.run(execution, call)
-        return await call()
+        whole = call
+        for runtime in resolved.runtimes:
+            whole = partial(runtime.run, execution, whole)
+        return await whole()

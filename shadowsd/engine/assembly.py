@@ -99,4 +99,3 @@ class Assembly:
         )  # fmt: skip
         self.beats.beat_now = self.pulse.beat_now
         self.repeating = (scheduler.run, sweeper.sweep_forever, self.beats.verify_forever, gates.look_forever)
-

@@ -91,7 +91,7 @@ class Attempts:
                 return
             if (self._strikelist.strikes or self._limits.active) and self._held_back(running, task, args, kwargs):
                 return
-            injection = self._injection(task)
+            injection = self.injection(task)
             if injection.gates and not await self._pass_gates(running, task, injection, args, kwargs):
                 return
             # Asked once a run, and one look-up when the answer is no.
@@ -115,7 +115,7 @@ class Attempts:
     def _held_back(self, running: Running, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether the entry must not run, and was ended instead."""
         if struck := self._strikelist.struck(task.function, task.name, args, kwargs):
-            self._verdicts.struck(running, task, struck, self._injection(task).perpetual)
+            self._verdicts.struck(running, task, struck, self.injection(task).perpetual)
             return True
         if not self._limits.admit(running.entry):
             self._verdicts.cancelled(running, task, "run_at_most reached its number")
@@ -142,7 +142,7 @@ class Attempts:
 
     def has_gates(self) -> bool:
         """Whether a task that this worker knows has gates."""
-        return any(self._injection(task).gates for task in self._registry)
+        return any(self.injection(task).gates for task in self._registry)
 
     async def _run_whole(
         self, running: Running, task: Task, injection: Injection, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -158,7 +158,9 @@ class Attempts:
                 call = partial(self._call, task, args, {**kwargs, **resolved.kwargs})
                 if injection.limit is not None:
                     call = partial(limited, injection.limit, task.name, call)
-                result = await (resolved.runtime.run(execution, call) if resolved.runtime else call())
+                for runtime in resolved.runtimes:
+                    call = partial(runtime.run, execution, call)
+                result = await call()
         except BaseException as error:
             if self._verdicts.stopped(running, error):
                 return
@@ -177,11 +179,12 @@ class Attempts:
         # A plain function may return something to await, as a partial of an `async def` does.
         return await result if inspect.isawaitable(result) else result
 
-    def _injection(self, task: Task) -> Injection:
+    def injection(self, task: Task) -> Injection:
+        """What is declared for a task, made at its first run."""
         injection = self._injections.get(task)
         if injection is None:
             limit = self._task_timeout if task.is_async else None  # nothing can stop a plain function
-            injection = self._injections[task] = Injection(task.function, limit)
+            injection = self._injections[task] = Injection(task.function, limit, self._worker.around)
         return injection
 
     def _execution(self, entry: Entry, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution:

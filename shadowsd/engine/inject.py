@@ -2,7 +2,8 @@
 
 1. `Injection`, made once per registered function, knows what is declared and in which order it is entered.
 2. `Injection.enter` gives a `Resolved`: handlers and the runtime are entered first, so that a failing
-   dependency is retried like any other failure; then values; then what only wraps the call.
+   dependency is retried like any other failure; then values; then what only wraps the call. Of each kind, what the
+   worker puts around every task comes first.
 3. When the run is over, everything is closed in reverse. What fails then never takes the place of the task's
    outcome.
 
@@ -35,9 +36,8 @@ from shadows.dependencies.kinds import CompletionHandler, FailureHandler, Runtim
 from shadows.dependencies.perpetual import Perpetual
 from shadows.dependencies.retry import Retry, RetryRequested
 from shadows.dependencies.timeout import Timeout
+from shadowsd.engine.around import NOTHING, Around, Declared
 from shadowsd.engine.opened import Opened
-
-type Declared = tuple[str, Dependency[Any]]
 
 ACTS_ON_TASK = (Runtime, FailureHandler, CompletionHandler)
 NO_VALUES = (*ACTS_ON_TASK, Gate)
@@ -47,12 +47,12 @@ class Injection:
     """What one function declares. `needed` is False where that is nothing, and the rest can be skipped."""
 
     __slots__ = (
-        "acting", "acting_by_annotation", "acts", "defaults", "function", "gates", "limit", "name", "needed",
-        "parameters", "perpetual", "positional", "retry", "timeout", "values", "wrapping",
+        "acting", "acting_around", "acting_by_annotation", "acts", "defaults", "function", "gates", "limit", "name",
+        "needed", "parameters", "perpetual", "positional", "retry", "timeout", "values", "values_around", "wrapping",
     )  # fmt: skip
 
-    def __init__(self, function: Callable[..., Any], limit: timedelta | None = None) -> None:
-        """`limit` is the time for functions that declare no Timeout."""
+    def __init__(self, function: Callable[..., Any], limit: timedelta | None = None, around: Around = NOTHING) -> None:
+        """`limit` is the time for functions that declare no Timeout; `around` is entered around all of them."""
         self.function = function
         self.name = getattr(function, "__name__", None) or type(function).__name__
         self.positional, self.parameters, annotated = _declarations(function)
@@ -67,8 +67,11 @@ class Injection:
             key=lambda item: "dwcr".index(item[1].kind),
         )
         self.defaults = _defaults(function) if self.gates else {}
-        self.needed = bool(self.acting or self.values or self.acting_by_annotation or self.wrapping)
-        self.acts = bool(self.acting or self.acting_by_annotation)
+        given = around.of(function, self.name, [*self.parameters.items(), *annotated])
+        self.acting_around = [item for item in given if isinstance(item[1], ACTS_ON_TASK)]
+        self.values_around = [item for item in given if not isinstance(item[1], ACTS_ON_TASK)]
+        self.acts = bool(self.acting or self.acting_by_annotation or self.acting_around)
+        self.needed = bool(self.acts or self.values or self.wrapping or given)
         # Known without a run: a struck run of a Perpetual has a successor, and automatic ones are started by
         # workers.
         declared = [dependency for _, dependency in (*self.acting, *self.acting_by_annotation)]
@@ -129,7 +132,7 @@ class Resolved:
 
     __slots__ = (
         "_context", "_injection", "_opened", "_provided", "completion_handlers", "failure_handlers", "kwargs",
-        "runtime",
+        "runtimes",
     )  # fmt: skip
 
     def __init__(self, injection: Injection, context: TaskContext, provided: dict[str, Any]) -> None:
@@ -138,7 +141,8 @@ class Resolved:
         self._provided = provided
         self._opened = Opened(injection.name)
         self.kwargs: dict[str, Any] = {}
-        self.runtime: Runtime | None = None
+        # The last is the outermost.
+        self.runtimes: list[Runtime] = []
         self.failure_handlers: list[FailureHandler] = []
         self.completion_handlers: list[CompletionHandler] = []
 
@@ -175,6 +179,14 @@ class Resolved:
 
     async def _enter_acting(self, frame: Frame) -> None:
         failure: Exception | None = None
+        outer: list[Dependency[Any]] = []
+        for name, dependency in self._injection.acting_around:
+            try:
+                entered = dependency.for_parameter(name)
+                await self._opened.enter_async_context(entered)
+                outer.append(entered)
+            except Exception as error:
+                failure = failure or self._failure(f"its worker's dependency {name!r}", dependency, error)
         for name, dependency in self._injection.acting:
             if name in self._provided:
                 continue
@@ -183,47 +195,59 @@ class Resolved:
                 self.kwargs[name] = frame.resolved[name] = await self._opened.enter_async_context(acting)
                 self._adopt(acting)
             except Exception as error:
-                failure = failure or self._failure(name, dependency, error)
+                failure = failure or self._failure(f"its parameter {name!r}", dependency, error)
         for name, dependency in self._injection.acting_by_annotation:
             try:
                 acting = dependency.bind_to_parameter(name, await frame.resolve(name))
                 await self._opened.enter_async_context(acting)
                 self._adopt(acting)
             except Exception as error:
-                failure = failure or self._failure(name, dependency, error)
+                failure = failure or self._failure(f"its parameter {name!r}", dependency, error)
+        # Last: what the task declares itself is asked first, and runs inside.
+        self.runtimes.extend(each for each in reversed(outer) if isinstance(each, Runtime))
+        for each in outer:
+            self._heed(each)
         if failure is not None:
             raise failure
 
     def _adopt(self, acting: Dependency[Any]) -> None:
         if isinstance(acting, Runtime):
-            self.runtime = acting
+            self.runtimes.append(acting)
+        self._heed(acting)
+
+    def _heed(self, acting: Dependency[Any]) -> None:
         if isinstance(acting, FailureHandler):
             self.failure_handlers.append(acting)
         if isinstance(acting, CompletionHandler):
             self.completion_handlers.append(acting)
 
     async def _enter_values(self, frame: Frame) -> None:
+        for name, dependency in self._injection.values_around:
+            try:
+                await self._opened.enter_async_context(dependency.for_parameter(name))
+            except Exception as error:
+                raise self._failure(f"its worker's dependency {name!r}", dependency, error) from error
         for name, dependency in self._injection.values:
             if name in self._provided:
                 continue
             try:
                 self.kwargs[name] = await frame.resolve(name)
             except Exception as error:
-                raise self._failure(name, dependency, error) from error
+                raise self._failure(f"its parameter {name!r}", dependency, error) from error
         for name, dependency in self._injection.wrapping:
             try:
                 wrapping = dependency.bind_to_parameter(name, await frame.resolve(name))
                 await self._opened.enter_async_context(wrapping)
             except Exception as error:
-                raise self._failure(name, dependency, error) from error
+                raise self._failure(f"its parameter {name!r}", dependency, error) from error
 
-    def _failure(self, name: str, dependency: object, error: Exception) -> Exception:
+    def _failure(self, place: str, dependency: object, error: Exception) -> Exception:
         if isinstance(error, RetryRequested):
             # A factory may ask for a retry, through CallArgument("retry").
             return RetryRequested(error.delay, error.when)
         failure = DependencyFailed(
-            f"{self._injection.name} was not called, because the dependency {describe(dependency)} of its "
-            f"parameter {name!r} failed: {type(error).__name__}: {error}"
+            f"{self._injection.name} was not called, because the dependency {describe(dependency)} of {place} "
+            f"failed: {type(error).__name__}: {error}"
         )
         failure.__cause__ = error
         return failure

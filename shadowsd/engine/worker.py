@@ -7,7 +7,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from logging import getLogger
@@ -17,6 +17,7 @@ from typing import Any, Self
 from shadows import Shadow
 from shadows.errors import ShadowsError
 
+from .around import Around
 from .assembly import Assembly
 from .automatic import seed
 from .closing import Closing
@@ -45,6 +46,7 @@ class Worker:
         minimum_check_interval: timedelta = timedelta(milliseconds=250),
         scheduling_resolution: timedelta = timedelta(milliseconds=250),
         schedule_automatic_tasks: bool = True,
+        dependencies: Mapping[str, Any] | Sequence[Any] | None = None,
         *,
         hosting: Hosting | None = None,
     ) -> None:
@@ -57,6 +59,7 @@ class Worker:
         minimum_check_interval, scheduling_resolution: how often to look for work and due tasks while Redis
         can't push; they never delay anything otherwise.
         schedule_automatic_tasks: whether this worker starts `Perpetual(automatic=True)` tasks.
+        dependencies: entered around every task, as a mapping of names to dependencies, or a list.
         hosting: set by the daemon, whose child this process is.
         """
         check(name, concurrency, redelivery_timeout, reconnection_delay, minimum_check_interval, scheduling_resolution)
@@ -68,6 +71,7 @@ class Worker:
         self.minimum_check_interval = minimum_check_interval
         self.scheduling_resolution = scheduling_resolution
         self.schedule_automatic_tasks = schedule_automatic_tasks
+        self.around = Around(dependencies)
         self.hosting = hosting
         self.events = Events()
         self._process = os.getpid()
@@ -77,6 +81,7 @@ class Worker:
         """Joins the other workers; nothing runs yet."""
         self._require_same_process()
         self._build()
+        self.around.check(self.shadows, self._parts.attempts.injection)
         async with AsyncExitStack() as stack:
             self.closing = stack.enter_context(Closing())
             stack.push_async_callback(self._close_links)

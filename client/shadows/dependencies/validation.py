@@ -46,7 +46,7 @@ def validate(function: Function, name: str) -> None:
         place = f"The parameter {parameter!r} of task {name!r}"
         if isinstance(dependency, CallArgumentDependency):
             _refuse_own_value(dependency, parameter, place)
-        _refuse_bad_factories(dependency, place)
+        refuse_bad_factories(dependency, place)
         refuse_missing_arguments(function, dependency, parameter, place)
 
 
@@ -129,10 +129,13 @@ def _refuse_required_arguments(function: Function, name: str, parameter: str) ->
         )
 
 
-def _refuse_bad_factories(
+def refuse_bad_factories(
     dependency: AnyDependency, place: str, path: tuple[Function, ...] = (), shared: bool = False
 ) -> None:
-    """Looks at all factories that `dependency` leads to; `path` led here, `shared` when through a Shared."""
+    """Raises RegistrationError for any factory that `dependency` leads to and that can't work.
+
+    `path` led here, `shared` when through a Shared.
+    """
     factory = getattr(dependency, "factory", None)
     if factory is None:
         return
@@ -152,7 +155,7 @@ def _refuse_bad_factories(
             raise RegistrationError(
                 f"{where} is a {describe(inner)}. A Shared value outlives the task that it was made for: use Depends."
             )
-        _refuse_bad_factories(inner, where, (*path, factory), shared)
+        refuse_bad_factories(inner, where, (*path, factory), shared)
 
 
 def _refuse_uncallable_factory(dependency: AnyDependency, factory: Function, place: str) -> None:
