@@ -1,15 +1,18 @@
 """One execution of a task: what was asked for, where it is now, and how it ended."""
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypedDict
 
 from .errors import ArgumentsError
 from .states import Disposition, ExecutionState
 
-__all__ = ["Disposition", "Execution", "ExecutionProgress", "ExecutionState", "TaskCall"]
+__all__ = [
+    "Disposition", "Event", "Execution", "ExecutionProgress", "ExecutionState", "ProgressEvent", "StateEvent",
+    "TaskCall",
+]  # fmt: skip
 
 
 class ExecutionProgress(NamedTuple):
@@ -20,6 +23,32 @@ class ExecutionProgress(NamedTuple):
     message: str | None = None
 
 
+class StateEvent(TypedDict):
+    """A change of state; times are ISO 8601. Plain data, so that it can be sent on as JSON."""
+
+    type: Literal["state"]
+    key: str
+    state: ExecutionState
+    when: str | None
+    worker: str | None
+    started_at: str | None
+    completed_at: str | None
+    error: str | None
+
+
+class ProgressEvent(TypedDict):
+    """How far a run is; as `ExecutionProgress`."""
+
+    type: Literal["progress"]
+    key: str
+    current: int
+    total: int | None
+    message: str | None
+
+
+type Event = StateEvent | ProgressEvent
+
+
 class Source(Protocol):
     """What an execution needs of its shadow."""
 
@@ -28,6 +57,10 @@ class Source(Protocol):
 
     async def result_of(self, execution: "Execution", seconds: float | None) -> Any:
         """Waits for the execution's outcome."""
+
+    def events_of(self, execution: "Execution") -> AsyncGenerator[Event]:
+        """Tells of the execution's changes."""
+        ...
 
 
 class Execution:
@@ -116,6 +149,15 @@ class Execution:
         if deadline is not None:
             timeout = max(0.0, (deadline - datetime.now(UTC)).total_seconds())
         return await self.shadow.result_of(self, timeout)
+
+    def subscribe(self) -> AsyncGenerator[Event]:
+        """The present state and progress, then each change of either; ends after the event of its end.
+
+        `async for event in execution.subscribe()`; `event["type"]` is "state" or "progress". Changes of the progress
+        that come faster than they can be read are told of together. Raises ConnectionFailed when Redis can't be reached
+        within 5 s, and ResultNotKept when nothing of the execution is kept.
+        """
+        return self.shadow.events_of(self)
 
 
 signature_of = lru_cache(inspect.signature)

@@ -33,6 +33,7 @@ class Keys:
         # Executions that wait at a gate, and the gates at which some do.
         self.waiting = prefix + "waiting"
         self.gates = prefix + "gates"
+        self.watched = prefix + "watched"
         self.unknown = prefix + "unknown"
         self.quarantine = prefix + "quarantine"
         self.signal = prefix + "signal"

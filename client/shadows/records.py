@@ -1,21 +1,18 @@
-"""Reading one execution back from Redis: its record, its entry, who runs it, and waiting for its end."""
+"""Reading one execution back from Redis: its record, its entry, who runs it, and how it ended."""
 
-import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .connection import Link
-from .errors import ExecutionCancelled, PayloadError, QuarantinedTask, RemoteError, ResultNotKept, ServerRefused
+from .errors import ExecutionCancelled, PayloadError, QuarantinedTask, RemoteError
 from .execution import Execution, ExecutionProgress
 from .identifiers import checked
 from .keys import RECLAIMED, Keys
 from .registry import Registry
 from .scripts import READ
 from .states import ExecutionState
-from .subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from .codec.codec import Codec
@@ -137,14 +134,11 @@ def worker_of(consumer: str) -> str:
 class Records:
     """Reads executions for one shadow."""
 
-    def __init__(
-        self, link: Link, keys: Keys, codec: "Codec", registry: Registry, subscriptions: Subscriptions
-    ) -> None:
+    def __init__(self, link: Link, keys: Keys, codec: "Codec", registry: Registry) -> None:
         self._link = link
         self._keys = keys
         self._codec = codec
         self._registry = registry
-        self._subscriptions = subscriptions
 
     async def read(self, key: str) -> Record:
         """The record of a key; an empty one when there is none."""
@@ -172,7 +166,11 @@ class Records:
 
     async def refresh(self, execution: Execution) -> None:
         """Brings an execution up to date; one whose record is gone stays as it was."""
-        apply(await self.read(execution.key), execution, self._error_text)
+        self.bring_up_to_date(execution, await self.read(execution.key))
+
+    def bring_up_to_date(self, execution: Execution, record: Record) -> None:
+        """The same from a record that was just read."""
+        apply(record, execution, self._error_text)
 
     def _error_text(self, name: str, key: str, payload: bytes) -> str:
         try:
@@ -184,33 +182,9 @@ class Records:
         except Exception:  # a class of the user's may fail to say anything
             return type(error).__name__
 
-    async def result_of(self, execution: Execution, seconds: float | None, poll_seconds: float) -> Any:
-        """Waits for the outcome of the execution's submission; looks again each `poll_seconds` though
-        nothing was said, since a message can be lost."""
-        deadline = None if seconds is None else monotonic() + seconds
-        changed = asyncio.Event()
-
-        def listener(message: bytes | None) -> None:
-            changed.set()
-
-        channel = self._keys.events(execution.key)
-        with suppress(ServerRefused):  # then it looks by the clock
-            await self._subscriptions.add(channel, listener)
-        try:
-            while True:
-                changed.clear()
-                record = await self.read(execution.key)
-                outcome = record.outcome_of(execution.submission)
-                if outcome is not None:
-                    return self._unwrap(execution, record, outcome)
-                if not (record.live and record.submission == execution.submission):
-                    raise missing(execution, record)
-                await until(changed, deadline, poll_seconds, execution)
-        finally:
-            await self._subscriptions.remove(channel, listener)
-
-    def _unwrap(self, execution: Execution, record: Record, outcome: Outcome) -> Any:
-        apply(record, execution, self._error_text)
+    def unwrap(self, execution: Execution, record: Record, outcome: Outcome) -> Any:
+        """What a submission came to: its result, or what it raised."""
+        self.bring_up_to_date(execution, record)
         body = record.fields.get("r", b"")
         name = execution.function_name
         if outcome.state is ExecutionState.COMPLETED:
@@ -236,33 +210,6 @@ def catchable(error: BaseException) -> Exception:
         group.__cause__ = error.__cause__
         return group
     return RemoteError(type(error).__qualname__, str(error))
-
-
-def missing(execution: Execution, record: Record) -> Exception:
-    """Why an execution that is not live has no outcome to give."""
-    if record.submission > execution.submission:
-        return ExecutionCancelled("replaced")
-    return ResultNotKept(
-        f"Nothing is kept of {execution.function_name} with key {execution.key!r}: it ended longer ago than the "
-        "execution_ttl of its worker, or its record was deleted. Raise execution_ttl, or ask sooner."
-    )
-
-
-async def until(changed: asyncio.Event, deadline: float | None, poll_seconds: float, execution: Execution) -> None:
-    """Waits for a change, at most until it is time to look again; TimeoutError at the deadline."""
-    wait = poll_seconds
-    if deadline is not None:
-        wait = min(wait, deadline - monotonic())
-        if wait <= 0:
-            raise TimeoutError(
-                f"{execution.function_name} with key {execution.key!r} is {execution.state} and has no result yet; "
-                "wait longer, or see `shadows workers ls` for whether a worker runs."
-            )
-    try:
-        async with asyncio.timeout(wait):
-            await changed.wait()
-    except TimeoutError:
-        pass
 
 
 def apply(record: Record, execution: Execution, error_text: Callable[[str, str, bytes], str]) -> None:

@@ -32,6 +32,7 @@ from .slots import Slots
 from .sweep import Sweeper
 from .threads import Threads
 from .verdicts import Verdicts
+from .watched import Watched
 
 UNKNOWN_TIMEOUT = timedelta(hours=24)
 # A read blocks at most this long; a reader whose connection died silently is so noticed.
@@ -62,9 +63,10 @@ class Assembly:
         asides = Asides(self.control, keys, outage, worker.events, settings.ttl_ms, unknown_ms)
         self.settler = Settler(self.settling, keys, slots, outage, worker.events, settings.ttl_ms, asides.quarantine)
         self.verdicts = Verdicts(shadow.codec, worker, slots, self.settler, self.limits, worker.events)
+        self.watched = watched = Watched(self.control, keys, membership)
         gates = Gates(self.passing, keys, slots, membership, outage, lease.total_seconds())
         self.attempts = Attempts(
-            shadow, worker, slots, self.verdicts, asides, gates, self.limits, self.threads, worker.events
+            shadow, worker, slots, self.verdicts, asides, gates, watched, self.limits, self.threads, worker.events
         )
         block_ms = min(LONGEST_BLOCK_MS, int(lease.total_seconds() * 500))
         self.reader = Reader(
@@ -89,7 +91,7 @@ class Assembly:
         self.finish = Finish(self.control, keys, slots, self.settler)
         self.signals = Signals(
             self.control, keys, slots, self.reader, scheduler, shadow.strikelist, membership, self.finish.look,
-            gates.look,
+            gates.look, watched,
         )  # fmt: skip
         self.beats = Beats(worker, self.control, scheduler, sweeper, self.signals, asides, self.finish)
         self.pulse = Pulse(

@@ -35,6 +35,7 @@ from .slots import Running, Slots
 from .task_timeout import limited
 from .threads import Threads
 from .verdicts import Verdicts
+from .watched import Watched
 
 logger = getLogger("shadows.worker")
 
@@ -50,6 +51,7 @@ class Attempts:
         verdicts: Verdicts,
         asides: Asides,
         gates: Gates,
+        watched: Watched,
         limits: Limits,
         threads: Threads,
         events: Events,
@@ -63,6 +65,7 @@ class Attempts:
         self._verdicts = verdicts
         self._asides = asides
         self._gates = gates
+        self._watched = watched
         self._limits = limits
         self._threads = threads
         self._events = events
@@ -98,6 +101,7 @@ class Attempts:
             if logger.isEnabledFor(INFO):
                 running.logged = True
                 lines.started(entry, task, args, kwargs)
+            self._watched.begins(entry)
             if self._events.observers:
                 self._events.emit(TaskStarted(entry, running.started))
             if injection.needed or not task.is_async:

@@ -14,6 +14,7 @@ from .fetch import Reader
 from .membership import Membership
 from .schedule import Scheduler
 from .slots import Slots
+from .watched import Watched
 
 logger = getLogger("shadows.worker")
 
@@ -32,6 +33,7 @@ class Signals:
         membership: Membership,
         changed: Callable[[], None],
         look_at_gates: Callable[[], None],
+        watched: Watched,
     ) -> None:
         self._link = link
         self._keys = keys
@@ -42,6 +44,7 @@ class Signals:
         self._membership = membership
         self._changed = changed
         self._look_at_gates = look_at_gates
+        self._watched = watched
 
     def hear(self, message: bytes | None) -> None:
         """Handles one message; None is a gap in which any may have been lost."""
@@ -52,6 +55,8 @@ class Signals:
             self._scheduler.wake()
         elif word == b"work":
             self._reader.look_beside()
+        elif word == b"watch":
+            self._watched.watch(rest)
         elif word == b"gate":
             self._look_at_gates()
         elif word == b"strikes":
@@ -60,6 +65,7 @@ class Signals:
             self._scheduler.wake()
             self._reader.look_beside()
             self._look_at_gates()
+            self._membership.spawn(self._watched.catch_up())
             self._membership.spawn(self._catch_up())
         self._changed()
 

@@ -90,6 +90,7 @@ class Worker:
             self.shared = await stack.enter_async_context(SharedScope(self.shadows, self))
             stack.callback(self._parts.threads.close)
             await self._parts.signal_link.add(self.shadows.keys.signal, self._parts.signals.hear)
+            await self._parts.watched.load()
             self.pulse.start()
             stack.push_async_callback(self.pulse.stop)
             await self._parts.beats.joined()

@@ -10,8 +10,8 @@ from uncalled_for.frames import _CallArgument as CallArgumentDependency  # see a
 
 from shadows import lazy
 from shadows.dependencies.current import TASK_SCOPED
-from shadows.dependencies.gates import Gate
 from shadows.dependencies.declared import read_annotations
+from shadows.dependencies.gates import Gate
 from shadows.dependencies.kinds import CompletionHandler, FailureHandler, Runtime, describe
 from shadows.dependencies.perpetual import Perpetual
 from shadows.dependencies.progress import Progress
