@@ -11,6 +11,8 @@ from .strikelist import StrikeList
 if TYPE_CHECKING:
     from shadowsd.engine import Worker
 
+    from . import testing
+    from .agenda import Agenda
     from .annotations import Logged
     from .default import add
     from .dependencies import (
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "Agenda",
     "CallArgument",
     "ConcurrencyLimit",
     "Cooldown",
@@ -72,12 +75,14 @@ __all__ = [
     "Worker",
     "__version__",
     "add",
+    "testing",
 ]
 
 
 # What is loaded when it is first asked for, so that a client which only adds stays light: the declarations,
 # the process-wide default, and the worker, which is the one door to the floors above.
 LATER = {
+    "Agenda": "shadows.agenda",
     "Logged": "shadows.annotations",
     "Worker": "shadowsd.engine",
     "add": "shadows.default",
@@ -110,7 +115,9 @@ LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    """Loads what `LATER` lists."""
+    """Loads what `LATER` lists, and the module for tests."""
+    if name == "testing":
+        return import_module("shadows.testing")
     if name in LATER:
         value = globals()[name] = getattr(import_module(LATER[name]), name)
         return value

@@ -163,13 +163,16 @@ class Execution:
 signature_of = lru_cache(inspect.signature)
 
 
-def arguments_by_name(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """What each parameter of `function` gets, defaults included; empty when they don't fit it."""
+def arguments_by_name(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, with_defaults: bool = True
+) -> dict[str, Any]:
+    """What each parameter of `function` gets, by default with the defaults; empty when they don't fit it."""
     try:
         bound = signature_of(function).bind_partial(*args, **kwargs)
     except TypeError:
         return {}
-    bound.apply_defaults()
+    if with_defaults:
+        bound.apply_defaults()
     return bound.arguments
 
 

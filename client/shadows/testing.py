@@ -1,4 +1,7 @@
-"""Real, private Redis servers for tests. The pytest fixtures over them are in the module `shadows_pytest`."""
+"""For tests: real, private Redis servers, and assertions about what was added.
+
+The pytest fixtures over the servers are in the module `shadows_pytest`.
+"""
 
 import contextlib
 import os
@@ -17,7 +20,18 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from .errors import ConnectionFailed
+from .expectations import assert_no_tasks, assert_task_count, assert_task_not_scheduled, assert_task_scheduled
 from .redis_server import ServerVersion, answers, find_server, version_of, wait_for
+
+__all__ = [
+    "PROGRAM_VARIABLE",
+    "RedisServer",
+    "assert_no_tasks",
+    "assert_task_count",
+    "assert_task_not_scheduled",
+    "assert_task_scheduled",
+    "server_program",
+]
 
 # Which server program tests run on; unset, it is the one that `embedded://` would take.
 PROGRAM_VARIABLE = "SHADOWS_TEST_REDIS"
