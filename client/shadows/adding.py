@@ -13,7 +13,7 @@ from .execution import Execution, Source, TaskCall
 from .identifiers import checked, fresh_key
 from .registry import Registry
 from .states import Disposition, ExecutionState
-from .strikelist import StrikeList
+from .strikes import Strikes
 from .submissions import MOST_BYTES, StaleStrikes, Submission, Submissions
 from .times import When, absolute, due_text
 
@@ -38,7 +38,7 @@ class Adder:
         shadow: Source,
         registry: Registry,
         codec: "Codec",
-        strikelist: StrikeList,
+        strikelist: Strikes,
         submissions: Submissions,
         record_prefix: str,
     ) -> None:

@@ -21,7 +21,7 @@ from .records import Records
 from .registry import TaskFunction, registry_of
 from .scripts import PROGRESS
 from .settings import MAXIMUM_PAYLOAD, Settings
-from .strikelist import StrikeList
+from .strikes import Strikes
 from .submissions import Submissions
 from .subscriptions import Subscriptions
 
@@ -68,7 +68,7 @@ class Client:
         )
         self.queries = Link(self.server, "queries")
         self.subscriptions = Subscriptions(self.server, "results")
-        self.strikelist = StrikeList(self.queries, self.keys, self.codec)
+        self.strikelist = Strikes(self.queries, self.keys, self.codec)
         self._sending = Link(self.server, "submissions")
         self._submissions = Submissions(self._sending, self.keys, self.strikelist)
         self._adder = Adder(self, self.registry, self.codec, self.strikelist, self._submissions, self.keys.task)

@@ -51,9 +51,9 @@ async def assert_task_not_scheduled(
 async def assert_task_count(shadow: Shadow, function: Callable[..., Any] | str | None = None, count: int = 0) -> None:
     """Fails unless exactly `count` executions of `function`, or of all functions, are scheduled or wait to run."""
     waiting = await waiting_executions(shadow)
-    found = [each for each in waiting if function is None or each.function_name == as_name(function)]
+    found = [each for each in waiting if function is None or each.function_name == name_of(function)]
     if len(found) != count:
-        what = "executions" if function is None else f"executions of {as_name(function)}"
+        what = "executions" if function is None else f"executions of {name_of(function)}"
         raise AssertionError(f"{len(found)} {what} are scheduled, and not {count}. {listed(waiting)}")
 
 
@@ -77,7 +77,7 @@ def fits(
     key: str | None,
 ) -> bool:
     """Whether it is what is asked for. Arguments are compared by the parameters that they are for."""
-    if execution.function_name != as_name(function) or key not in (None, execution.key):
+    if execution.function_name != name_of(function) or key not in (None, execution.key):
         return False
     if args is None and kwargs is None:
         return True
@@ -90,11 +90,6 @@ def fits(
     return (not asked or bool(wanted)) and all(name in got and got[name] == value for name, value in wanted.items())
 
 
-def as_name(function: Callable[..., Any] | str) -> str:
-    """The name of a task."""
-    return function if isinstance(function, str) else name_of(function)
-
-
 def described(
     function: Callable[..., Any] | str, args: tuple[Any, ...] | None, kwargs: Mapping[str, Any] | None, key: str | None
 ) -> str:
@@ -102,7 +97,7 @@ def described(
     shown = [repr(value) for value in args or ()] + [f"{name}={value!r}" for name, value in (kwargs or {}).items()]
     if args is None and kwargs is None:
         shown = ["..."]
-    return f"{as_name(function)}({', '.join(shown)})" + (f" with the key {key!r}" if key is not None else "")
+    return f"{name_of(function)}({', '.join(shown)})" + (f" with the key {key!r}" if key is not None else "")
 
 
 def listed(executions: list[Execution]) -> str:

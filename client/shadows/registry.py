@@ -119,8 +119,10 @@ def registry_of(shadow: str) -> Registry:
     return _registries.setdefault(shadow, Registry())
 
 
-def name_of(function: TaskFunction) -> str:
-    """The name under which executions of `function` travel."""
+def name_of(function: TaskFunction | str) -> str:
+    """The name under which executions of `function` travel; a name is its own."""
+    if isinstance(function, str):
+        return function
     while isinstance(function, functools.partial):
         function = function.func
     return getattr(function, "__name__", None) or type(function).__name__

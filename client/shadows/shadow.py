@@ -8,10 +8,10 @@ from .connection import Argument
 from .execution import Execution, TaskCall
 from .identifiers import checked, fresh_key
 from .quarantine import QuarantinedEntry
-from .registry import TaskFunction, name_of
+from .registry import TaskFunction
 from .scripts import CANCEL, CLEAR
 from .snapshot import Snapshot, WorkerInfo, read_snapshot, read_task_workers, read_workers
-from .strikelist import checked_strike
+from .strikes import checked_strike
 from .times import When
 
 P = ParamSpec("P")
@@ -104,14 +104,14 @@ class Shadow(Client):
         Struck calls are not added (disposition STRUCK), and cancelled where a worker finds them.
         operator: one of == != > >= < <= between (two bounds, both included).
         """
-        await self.strikelist.strike(checked_strike(as_name(function), parameter, operator, value))
+        await self.strikelist.strike(checked_strike(function, parameter, operator, value))
 
     async def restore(
         self, function: TaskFunction | str | None = None, parameter: str | None = None,
         operator: str = "==", value: Any = None,
     ) -> None:  # fmt: skip
         """Lifts the strike that was made with the same arguments."""
-        await self.strikelist.restore(checked_strike(as_name(function), parameter, operator, value))
+        await self.strikelist.restore(checked_strike(function, parameter, operator, value))
 
     async def wait_for_strikes_loaded(self) -> None:
         """Returns once this client knows all strikes; the first add does this by itself."""
@@ -157,8 +157,3 @@ class Shadow(Client):
             )
             total += removed
         return total
-
-
-def as_name(function: TaskFunction | str | None) -> str | None:
-    """The name that strikes use for a function."""
-    return function if function is None or isinstance(function, str) else name_of(function)

@@ -1,153 +1,100 @@
-"""Strikes: which functions, and which arguments, are not to be run now."""
+"""`StrikeList`: the strikes of a shadow on their own, for code that is no task and wants to be held back, too."""
 
 import asyncio
-import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from logging import getLogger
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import TracebackType
+from typing import Any, Self
 
-from . import lazy
-from .connection import Link
-from .errors import ArgumentsError, ShadowsError
-from .execution import arguments_by_name
-from .forked import forget_in_copies, leave_to_parent
-from .identifiers import checked
-from .keys import Keys
-from .scripts import STRIKE
+from redis.exceptions import ResponseError
 
-if TYPE_CHECKING:
-    from .codec.codec import Codec
+from .client import Client
+from .errors import ConnectionFailed, ServerRefused, ShadowsError
+from .execution import Execution
+from .registry import TaskFunction, name_of
+from .strikes import checked_strike
 
 logger = getLogger("shadows")
 
 
-def between(value: Any, bounds: Any) -> bool:
-    """Whether `value` lies within the two bounds, both included."""
-    low, high = bounds
-    return bool(low <= value <= high)
-
-
-OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-    "between": between,
-}
-
-
-class Strike(NamedTuple):
-    """All calls of `function`, or those (of any function, when it is None) whose `parameter` compares so."""
-
-    function: str | None
-    parameter: str | None
-    operator: str
-    value: Any
-
-    def __str__(self) -> str:
-        subject = self.function or "every task"
-        return f"{subject} where {self.parameter} {self.operator} {self.value!r}" if self.parameter else subject
-
-
 class StrikeList:
-    """The strikes of one shadow, as last read; `version` is None until they were read once."""
+    """An async context manager; while it is open it knows every strike, and each change at once.
 
-    def __init__(self, link: Link, keys: Keys, codec: "Codec") -> None:
-        self._link = link
-        self._keys = keys
-        self._codec = codec
-        self._warned: set[str] = set()
-        self.version: str | None = None
-        self.strikes: list[Strike] = []
-        self._first: asyncio.Task[None] | None = None
-        forget_in_copies(self)
+    ```python
+    async with StrikeList("emails") as strikes:
+        if strikes.is_stricken({"customer_id": customer_id}):
+            return
+    ```
+    """
 
-    def forget(self) -> None:
-        """In a forked copy: the reading that is under way is the parent's."""
-        leave_to_parent(self._first)
-        self._first = None
+    def __init__(self, name: str | None = None, url: str | None = None, *, secret: str | bytes | None = None) -> None:
+        """name, url, secret: as a `Shadow` takes them. Raises ConfigurationError when one can't be right."""
+        self._client = Client(name, url, secret=secret)
+        self._reading: set[asyncio.Task[None]] = set()
 
-    async def load(self) -> None:
-        """Reads all strikes."""
-        flat = await self._link.ask("HGETALL", self._keys.strikes)
-        fields = dict(zip(flat[::2], flat[1::2], strict=True))
-        version = fields.pop(b"version", b"0").decode()
-        read = [self._read(field) for field in fields]
-        self.strikes = [strike for strike in read if strike is not None]
-        self.version = version
+    @property
+    def name(self) -> str:
+        """The shadow whose strikes these are."""
+        return self._client.name
 
-    async def load_once(self) -> None:
-        """Reads all strikes unless they were read before; those who ask at once share one reading."""
-        if self.version is None:
-            if self._first is None or self._first.done():
-                self._first = asyncio.create_task(self.load(), name="shadows strikes")
-            await asyncio.shield(self._first)
-
-    def _read(self, field: bytes) -> Strike | None:
+    async def __aenter__(self) -> Self:
+        """Reads all strikes. Raises ConnectionFailed when Redis can't be reached within 5 s."""
+        client = await self._client.__aenter__()
         try:
-            function, parameter, how, value = lazy.msgpack().decode(field)
-            return Strike(function, parameter, how, self._codec.decode_value(value))
-        except (ValueError, ShadowsError) as error:
-            self._warn(repr(field), "The strike %s can't be read (%s) and holds nothing back here.", field, error)
-            return None
+            await client.subscriptions.add(client.keys.signal, self._hear)
+            await client.strikelist.load()
+        except BaseException:
+            await client.__aexit__(None, None, None)
+            raise
+        return self
 
-    def _warn(self, subject: str, message: str, *values: object) -> None:
-        if subject not in self._warned:
-            self._warned.add(subject)
-            logger.warning(message, *values)
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Closes its connections."""
+        for reading in self._reading:
+            reading.cancel()
+        await self._client.__aexit__(kind, error, traceback)
 
-    async def strike(self, strike: Strike) -> None:
-        """Adds a strike; every process follows at once."""
-        await self._change("strike", strike)
+    def is_stricken(self, what: Execution | Callable[..., Any] | str | Mapping[str, Any]) -> bool:
+        """Whether a strike holds it back: an execution with its arguments; a function, or its name, as a whole; or
+        arguments by name, whatever they are for. Raises ShadowsError when the list is not open."""
+        strikes = self._client.strikelist
+        if strikes.version is None:
+            raise ShadowsError("The strikes were not read. Write `async with StrikeList(...) as strikes:` around it.")
+        if isinstance(what, Execution):
+            return strikes.struck(what.function, what.function_name, what.args, what.kwargs) is not None
+        if isinstance(what, Mapping):
+            return strikes.struck(None, "", (), dict(what)) is not None
+        return strikes.struck(None, name_of(what), (), {}) is not None
 
-    async def restore(self, strike: Strike) -> None:
-        """Lifts a strike."""
-        await self._change("restore", strike)
+    async def strike(
+        self, function: TaskFunction | str | None = None, parameter: str | None = None,
+        operator: str = "==", value: Any = None,
+    ) -> None:  # fmt: skip
+        """As `Shadow.strike`."""
+        await self._client.strikelist.strike(checked_strike(function, parameter, operator, value))
 
-    async def _change(self, action: str, strike: Strike) -> None:
-        field = lazy.msgpack().encode((*strike[:3], self._codec.encode_value(strike.value)))
-        # Sent again after a lost reply it only raises the version once more.
-        await self._link.repeat(STRIKE, [self._keys.strikes], [self._keys.signal, action, field])
-        await self.load()
+    async def restore(
+        self, function: TaskFunction | str | None = None, parameter: str | None = None,
+        operator: str = "==", value: Any = None,
+    ) -> None:  # fmt: skip
+        """As `Shadow.restore`."""
+        await self._client.strikelist.restore(checked_strike(function, parameter, operator, value))
 
-    def struck(
-        self, function: Callable[..., Any] | None, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Strike | None:
-        """The strike that holds this call back, or None."""
-        named: dict[str, Any] | None = None
-        for strike in self.strikes:
-            if strike.function is not None and strike.function != name:
-                continue
-            if strike.parameter is None:
-                return strike
-            if named is None:
-                named = arguments_by_name(function, args, kwargs) if function is not None else kwargs
-            if strike.parameter in named and self._compare(strike, named[strike.parameter]):
-                return strike
-        return None
+    async def wait_for_strikes_loaded(self) -> None:
+        """Returns once all strikes of this moment are known; opening the list does this, too."""
+        await self._client.strikelist.load()
 
-    def _compare(self, strike: Strike, value: Any) -> bool:
+    def _hear(self, message: bytes | None) -> None:
+        """A strike was added or lifted, or messages may have been lost."""
+        if message is None or message.startswith(b"strikes "):
+            reading = asyncio.get_running_loop().create_task(self._read_again(), name="shadows strikes")
+            self._reading.add(reading)
+            reading.add_done_callback(self._reading.discard)
+
+    async def _read_again(self) -> None:
         try:
-            return bool(OPERATORS[strike.operator](value, strike.value))
-        except Exception as error:
-            message = "The strike on %s can't be compared with a %s (%s); such calls are not struck."
-            self._warn(str(strike), message, strike, type(value).__name__, error)
-            return False
-
-
-def checked_strike(function: str | None, parameter: str | None, how: str, value: Any) -> Strike:
-    """A strike that means something. Raises ArgumentsError when it does not."""
-    if how not in OPERATORS:
-        raise ArgumentsError(f"A strike can't use the operator {how!r}; expected one of {', '.join(OPERATORS)}.")
-    if function is None and parameter is None:
-        raise ArgumentsError(
-            "A strike needs a function, a parameter, or both; it got neither, which would strike every task."
-        )
-    for name, what in ((function, "function name"), (parameter, "parameter")):
-        if name is not None:
-            checked(name, what)
-    if how == "between" and not (isinstance(value, tuple | list) and len(value) == 2):
-        raise ArgumentsError(f"A strike with 'between' needs two bounds, got {value!r}; write value=(low, high).")
-    return Strike(function, parameter, how if parameter else "==", value if parameter else None)
+            await self._client.strikelist.load()
+        except (ConnectionFailed, ServerRefused, ResponseError) as error:
+            logger.warning("Reading the strikes failed, and those of before hold until the next change: %s", error)

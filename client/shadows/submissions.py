@@ -16,7 +16,7 @@ from .errors import ConnectionFailed, ShadowsError, TooBusy
 from .forked import forget_in_copies, leave_to_parent
 from .keys import Keys
 from .scripts import SUBMIT
-from .strikelist import StrikeList
+from .strikes import Strikes
 
 # What one script may carry (semantics.md 10): more would block the server for too long.
 MOST_ITEMS = 200
@@ -42,7 +42,7 @@ class StaleStrikes(ShadowsError):
 class Submissions:
     """The queue of one client, and the one task that sends it."""
 
-    def __init__(self, link: Link, keys: Keys, strikelist: StrikeList) -> None:
+    def __init__(self, link: Link, keys: Keys, strikelist: Strikes) -> None:
         self._link = link
         self._keys = keys
         self._strikelist = strikelist

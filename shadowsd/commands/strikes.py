@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from shadows import Shadow
-from shadows.strikelist import OPERATORS, Strike, checked_strike
+from shadows.strikes import OPERATORS, Strike, checked_strike
 
 from .options import on_shadow
 

@@ -22,7 +22,7 @@ from shadows.execution import Execution
 from shadows.records import moment, worker_of
 from shadows.registry import Registry, Task
 from shadows.states import ExecutionState
-from shadows.strikelist import StrikeList
+from shadows.strikes import Strikes
 
 from . import lines
 from .asides import Asides
@@ -60,7 +60,7 @@ class Attempts:
         self._worker = worker
         self._codec: Codec = shadow.codec
         self._registry: Registry = shadow.registry
-        self._strikelist: StrikeList = shadow.strikelist
+        self._strikelist: Strikes = shadow.strikelist
         self._slots = slots
         self._verdicts = verdicts
         self._asides = asides

@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 from shadows.connection import Link
 from shadows.errors import ConnectionFailed, ServerRefused
 from shadows.keys import GROUP, Keys
-from shadows.strikelist import StrikeList
+from shadows.strikes import Strikes
 
 from .fetch import Reader
 from .membership import Membership
@@ -29,7 +29,7 @@ class Signals:
         slots: Slots,
         reader: Reader,
         scheduler: Scheduler,
-        strikelist: StrikeList,
+        strikelist: Strikes,
         membership: Membership,
         changed: Callable[[], None],
         look_at_gates: Callable[[], None],

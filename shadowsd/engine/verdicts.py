@@ -18,7 +18,7 @@ from shadows.dependencies.kinds import Outcome, Successor
 from shadows.dependencies.perpetual import Perpetual
 from shadows.execution import Execution
 from shadows.registry import Task
-from shadows.strikelist import Strike
+from shadows.strikes import Strike
 
 from . import lines
 from .entries import Entry

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from shadows import Shadow, StrikeList
+from shadows import Shadow
 from shadows.errors import ArgumentsError
-from shadows.strikelist import Strike, checked_strike
+from shadows.strikes import Strike, Strikes, checked_strike
 
 
 async def bill(customer: int, amount: float = 0.0) -> None: ...
 
 
-def list_of(shadows: Shadow, *strikes: Strike) -> StrikeList:
+def list_of(shadows: Shadow, *strikes: Strike) -> Strikes:
     shadows.strikelist.strikes = list(strikes)
     return shadows.strikelist
 
