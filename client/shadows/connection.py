@@ -129,9 +129,14 @@ class Server:
 
     def refusal(self, words: str) -> ServerRefused:
         """The error for a call that the server refused with these words."""
+        remedy = (
+            "Allow it to this user: `shadowsd doctor` names what a worker needs"
+            if words.startswith("NOPERM")
+            else "Free memory, disk or replicas on the server, or point SHADOWS_URL at a primary"
+        )
         return ServerRefused(
-            f"Redis at {self.shown_url} refused the call: {words} Nothing was written. "
-            "Free memory, disk or replicas on the server, or point SHADOWS_URL at a primary; then try again."
+            f"Redis at {self.shown_url} refused the call: {words.rstrip('.')}. Nothing was written. {remedy}; "
+            "then try again."
         )
 
     async def client(self) -> Redis:

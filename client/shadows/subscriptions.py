@@ -9,7 +9,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
-from .connection import CALL_SECONDS, Server, again
+from .connection import CALL_SECONDS, Server, again, refused
 from .errors import ShadowsError
 from .forked import forget_in_copies, leave_to_parent
 
@@ -66,7 +66,7 @@ class Subscriptions:
                 await self._subscribe()
                 await confirmed.wait()
             if self._refusal is not None:
-                raise self._server.refusal(str(self._refusal)) from self._refusal
+                raise self._server.refusal(refused(self._refusal) or str(self._refusal)) from self._refusal
         except TimeoutError as error:
             await self.remove(channel, listener)
             raise self._server.unreachable(error) from error
@@ -125,7 +125,8 @@ class Subscriptions:
                 await self._reconnect()
 
     async def _refused(self, error: ResponseError) -> None:
-        """Redis 8 takes no subscriptions while it is out of memory: says so to who waits, and pauses."""
+        """Redis 8 takes no subscriptions while it is out of memory, and none takes them from a user who may not hear
+        the channel: says so to who waits, and pauses."""
         self._refusal = error
         for confirmed in self._confirmed.values():
             confirmed.set()
