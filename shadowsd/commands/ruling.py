@@ -1,5 +1,6 @@
 """Commands for a running master: reload, scale, stacks, stop."""
 
+import contextlib
 import os
 import select
 from pathlib import Path
@@ -56,16 +57,19 @@ def stacks(slot: int | None, control: Path | None, shadow: str | None) -> None:
 def stop(at_once: bool, control: Path | None, shadow: str | None) -> None:
     """Stop a running daemon, and wait until it has ended."""
     answer = call(control, shadow, {"command": "stop", "at_once": at_once})
-    try:
-        pidfd = os.pidfd_open(answer["pid"])
-    except ProcessLookupError:
-        return
+    with contextlib.suppress(ProcessLookupError):  # it may have ended meanwhile
+        wait_for_end(answer["pid"])
+    click.echo("Stopped.")
+
+
+def wait_for_end(pid: int) -> None:
+    """Raises ProcessLookupError when it has ended already, and ClickException when it takes too long."""
+    pidfd = os.pidfd_open(pid)
     try:
         # A pidfd is readable when its process has ended.
         if not select.select([pidfd], [], [], STOP_SECONDS)[0]:
             raise click.ClickException(
-                f"The daemon (pid {answer['pid']}) is still ending after {STOP_SECONDS:g} s; see `shadowsd status`."
+                f"The daemon (pid {pid}) is still ending after {STOP_SECONDS:g} s; see `shadowsd status`."
             )
     finally:
         os.close(pidfd)
-    click.echo("Stopped.")

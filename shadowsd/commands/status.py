@@ -10,7 +10,7 @@ from shadows.durations import format_duration
 
 from .calling import call, control_options
 from .options import json_option
-from .tables import counted, show, show_json
+from .tables import counted, printable, show, show_json
 
 COLUMNS = ("Slot", "PID", "State", "Gen", "Busy", "Done", "Memory", "Up", "Longest running")
 
@@ -43,7 +43,8 @@ def show_node(node: dict[str, Any]) -> None:
     elif node["last_reload"] and not node["last_reload"]["ok"]:
         click.echo(f"The last reload failed: {node['last_reload']['words']}")
     if node["suspects"]:
-        click.echo(f"{counted(node['suspects'], 'suspect')} waits to run alone.")
+        wait = "waits" if node["suspects"] == 1 else "wait"
+        click.echo(f"{counted(node['suspects'], 'suspect')} {wait} to run alone.")
     show("Workers", COLUMNS, [cells(row) for row in node["slots"]])
 
 
@@ -84,6 +85,6 @@ def show_slot(slot: dict[str, Any]) -> None:
             f"{short(ending['served_seconds'])} and {counted(ending['tasks'], 'task')}."
         )
         for task in ending["in_flight"]:
-            click.echo(f"  in flight: {task}")
+            click.echo(f"  in flight: {printable(task)}")
         if ending["stack"]:
             click.echo("\n".join(f"  {line}" for line in ending["stack"].splitlines()))
