@@ -82,6 +82,13 @@ def test_it_is_about_this_installation_this_directory_and_these_options(
     assert "PrivateTmp" not in found
 
 
+def test_a_control_path_that_was_chosen_is_the_one_that_is_reloaded_by() -> None:
+    """Otherwise the reload of this unit would be another daemon's."""
+    found = settings_of(unit("--control", "/run/a b/c%d.sock").stdout)
+    assert found["ExecReload"].endswith(' reload --wait --control "/run/a b/c%%d.sock"')
+    assert '--control "/run/a b/c%%d.sock"' in found["ExecStart"]
+
+
 def test_signs_that_mean_something_to_systemd_are_told_literally() -> None:
     start = settings_of(unit("--name", AWKWARD).stdout)["ExecStart"]
     assert start.endswith('''--name "a \\"b\\" $$c %%d; \\\\e"''')

@@ -47,7 +47,8 @@ class Teller:
 
     def say(self, who: str, words: str, style: str = "") -> None:
         """One line of who says it, the demo, the daemon or a task."""
-        line = Text(f"{self.seconds:5.1f} s  ", style="dim")
+        # Appended: a style of the whole line would be that of its words, too.
+        line = Text().append(f"{self.seconds:5.1f} s  ", style="dim")
         line.append(f"{who:<9} ", style=STYLES.get(style or who, STYLES["task"]))
         said = Text(words, style=STYLES["warning"] if style == "warning" else "")
         if self._console.is_terminal:
