@@ -171,6 +171,11 @@ class Subscriptions:
             for listener in tuple(listeners):
                 listener(None)
 
+    async def reconnect(self) -> None:
+        """Gives the connection up; the reader opens another one, and tells the listeners of the gap."""
+        if self._connection is not None:
+            await self._connection.disconnect(nowait=True)
+
     async def close(self) -> None:
         """Closes the connection; the listeners are forgotten."""
         reader, self._reader = self._reader, None

@@ -219,11 +219,15 @@ class Worker:
 
     def reconnect(self) -> None:
         """Opens every connection anew, as after a network that swallows what is sent."""
-        self.membership.spawn(self._close_links())
+        self.membership.spawn(self._signal_link.reconnect())  # closed, it would be deaf to cancels from then on
+        self.membership.spawn(self._close_callers())
         self.pulse.reconnect()
 
     async def _close_links(self) -> None:
         await self._parts.signal_link.close()
+        await self._close_callers()
+
+    async def _close_callers(self) -> None:
         for link in self._parts.links:
             await link.close()
 

@@ -56,7 +56,7 @@ def test_a_stop_that_takes_too_long_is_no_success_and_another_one_at_once_is(
         assert (late.exit_code, late.output) == (
             1, f"Error: The daemon (pid {daemon.pid}) is still ending after 0.2 s; see `shadowsd status`.\n"
         )  # fmt: skip
-        monkeypatch.setattr("shadowsd.commands.ruling.STOP_SECONDS", 30.0)
+        monkeypatch.setattr("shadowsd.commands.ruling.STOP_SECONDS", 10.0)
         assert run(daemon.control, "stop", "--at-once").output == "Stopped.\n"
         assert daemon.wait() == 0, daemon.output
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping
 from datetime import timedelta
@@ -68,11 +67,8 @@ def unit_of(pid: int) -> str:
 
 def properties_of(unit: str, pid: int) -> dict[str, str]:
     """What systemd says of a unit; nothing when it does not answer."""
-    systemctl = shutil.which("systemctl")
-    if systemctl is None:
-        return {}
     scope = ["--user"] if any(part.startswith("user@") for part in group_of(pid).parts) else []
-    command = [systemctl, *scope, "show", f"--property={','.join(PROPERTIES)}", "--", unit]
+    command = ["systemctl", *scope, "show", f"--property={','.join(PROPERTIES)}", "--", unit]
     try:
         shown = subprocess.run(command, capture_output=True, text=True, timeout=SYSTEMCTL_SECONDS, check=True).stdout
     except (OSError, subprocess.SubprocessError):

@@ -123,6 +123,11 @@ def test_a_service_of_a_user_is_asked_of_the_users_systemd(unit: Path, monkeypat
     assert (unit / "called").read_text().startswith("--user show ")
 
 
+def test_what_systemd_leaves_empty_is_as_its_units_have_it(unit: Path) -> None:
+    systemctl(unit, "printf 'Type=notify\\nKillMode=\\nTimeoutStopUSec=1min 30s\\n'")
+    assert service.finding(SETTINGS, 1).level is Level.OK
+
+
 @pytest.mark.parametrize("source", ["exit 1", "sleep 60", None])
 def test_a_systemd_that_does_not_answer_is_no_failure(
     unit: Path, monkeypatch: pytest.MonkeyPatch, source: str | None
