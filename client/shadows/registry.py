@@ -23,12 +23,14 @@ type TaskFunction = Callable[..., Any]
 class Task:
     """A registered function: the name that executions carry, and how its arguments travel."""
 
-    __slots__ = ("function", "is_async", "name", "signature")
+    __slots__ = ("arguments", "function", "is_async", "name", "signature")
 
-    def __init__(self, function: TaskFunction, name: str) -> None:
+    def __init__(self, function: TaskFunction, name: str, untyped: bool = False) -> None:
+        """`untyped`: calls are read without the function's annotations, since they were meant for another one."""
         self.function = function
         self.name = name
         self.signature: TaskSignature = lazy.signature().TaskSignature(function, name)
+        self.arguments = None if untyped else self.signature
         self.is_async = inspect.iscoroutinefunction(inspect.unwrap(function)) or inspect.iscoroutinefunction(
             type(function).__call__ if callable(function) else None
         )

@@ -14,7 +14,7 @@ from shadows import lazy
 from shadowsd.master.cpus import usable_cpus
 from shadowsd.observe.logs import FORMATS, LEVELS
 
-from .options import address, duration, shadow_options, task_paths
+from .options import address, duration, function_path, shadow_options, task_paths
 from .program import Misconfigured
 
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -118,6 +118,10 @@ OPTIONS: list[Callable[[Any], Any]] = [
         "--tasks", "paths", callback=task_paths, multiple=True, metavar="MODULE[:MEMBER]",
         envvar=["SHADOWSD_TASKS", "SHADOWS_WORKER_TASKS", "SHADOWS_TASKS"], show_envvar=True, show_default=False,
         help="Tasks to run: a list of functions, or a whole module. May be given several times.",
+    ),
+    option(
+        "--fallback-task", callback=function_path, metavar="MODULE:FUNCTION",
+        help="What runs tasks that are not known here, and wait otherwise.  [default: none]",
     ),
     option("--workers", type=count, default="auto", help="How many processes run tasks; auto is one a processor."),
     option("--concurrency", type=int, default=10, help="How many tasks each of them runs at a time."),

@@ -55,6 +55,15 @@ def task_paths(context: click.Context, parameter: click.Parameter, values: tuple
     return paths
 
 
+def function_path(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The callback of an option with one `module:function`."""
+    if value is not None:
+        paths = task_paths(context, parameter, (value,))
+        if len(paths) != 1 or ":" not in paths[0]:
+            raise click.BadParameter(f"{value!r} does not name one function; expected module:function.")
+    return value
+
+
 def shadow_options[F: Callable[..., Any]](function: F) -> F:
     """`--shadows` and `--url`, which every command has."""
     name = click.option(

@@ -26,7 +26,10 @@ class Trial:
 def try_to_import(settings: Settings) -> Trial:
     """Starts a zygote, hears what it says, and ends it. Raises OSError when no process can be had."""
     # Nothing is forked of it, and nothing shall warn that it can't be.
-    plan = Plan(0, settings.shadow, settings.tasks, settings.app_dir, EXEC, "warning", settings.logging_format)
+    plan = Plan(
+        0, settings.shadow, settings.tasks, settings.fallback_task, settings.app_dir, EXEC, "warning",
+        settings.logging_format,
+    )  # fmt: skip
     generation = Generation(plan)
     generation.start()
     try:

@@ -13,13 +13,13 @@ from setproctitle import setproctitle
 
 from shadows import Shadow
 from shadowsd.engine import Worker
-from shadowsd.engine.loading import load_tasks, make_importable
+from shadowsd.engine.loading import load_fallback, load_tasks, make_importable
 from shadowsd.observe.addresses import Address
 from shadowsd.observe.health import WorkerHealth
 from shadowsd.observe.logs import FORMATS, LEVELS, configure_logging, default_format, flush_log
 from shadowsd.observe.watcher import Watcher
 
-from .options import address, duration, shadow_options, task_paths
+from .options import address, duration, function_path, shadow_options, task_paths
 from .running import Running
 
 if sys.platform != "win32":
@@ -53,6 +53,10 @@ def option[F: Callable[..., Any]](name: str, **settings: Any) -> Callable[[F], F
     "--tasks", "paths", callback=task_paths, multiple=True, metavar="MODULE:MEMBER",
     envvar=[f"{PREFIX}TASKS", "SHADOWS_TASKS"], show_envvar=True, show_default=False,
     help="Tasks to run: a list of functions, or a whole module. May be given several times.",
+)  # fmt: skip
+@option(
+    "--fallback-task", callback=function_path, metavar="MODULE:FUNCTION", show_default=False,
+    help="What runs tasks that are not known here, and wait otherwise.  [default: none]",
 )  # fmt: skip
 @option("--name", help="What people call this worker.  [default: host and process id]")
 @option("--concurrency", type=int, default=10, help="How many tasks run at a time.")
@@ -94,7 +98,7 @@ def option[F: Callable[..., Any]](name: str, **settings: Any) -> Callable[[F], F
 def worker(
     shadow_name: str | None, url: str | None, paths: list[str], logging_level: str, logging_format: str | None,
     until_finished: bool, app_dir: Path, healthcheck_port: Address | None, metrics_port: Address | None,
-    heartbeat_interval: timedelta, missed_heartbeats: int,
+    heartbeat_interval: timedelta, missed_heartbeats: int, fallback_task: str | None,
     **settings: Unpack[WorkerSettings],
 ) -> None:  # fmt: skip
     """Run tasks.
@@ -104,13 +108,13 @@ def worker(
     """
     configure_logging(logging_level, logging_format or default_format())
     shadow = Shadow(shadow_name, url, heartbeat_interval, missed_heartbeats)
-    engine = Worker(shadow, **settings)
-    # For `ps`, and because the arguments may hold a password, which is nobody's business there.
-    setproctitle(f"shadows worker {engine.name} of {shadow.name}")
-    health = WorkerHealth(engine)
     try:
+        make_importable(app_dir)
+        engine = Worker(shadow, fallback_task=load_fallback(fallback_task, app_dir), **settings)
+        # For `ps`, and because the arguments may hold a password, which is nobody's business there.
+        setproctitle(f"shadows worker {engine.name} of {shadow.name}")
+        health = WorkerHealth(engine)
         with closing(Watcher(engine, health, healthcheck_port, metrics_port)) as watcher:
-            make_importable(app_dir)
             load_tasks(shadow, paths, app_dir)
             watcher.start()
             with asyncio.Runner(loop_factory=new_event_loop) as runner:

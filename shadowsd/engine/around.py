@@ -9,7 +9,6 @@ from typing import Any
 
 import uncalled_for
 
-from shadows import Shadow
 from shadows.dependencies.kinds import Runtime, describe
 from shadows.dependencies.perpetual import Perpetual
 from shadows.dependencies.timeout import Timeout
@@ -43,10 +42,10 @@ class Around:
                 raise ConfigurationError(str(error)) from None
         return given
 
-    def check(self, shadow: Shadow, injection: Callable[[Any], object]) -> None:
+    def check(self, tasks: Iterable[Any], injection: Callable[[Any], object]) -> None:
         """Refuses, for all tasks that are known, what `injection` refuses for one."""
         if self._given:
-            for task in shadow.registry:
+            for task in tasks:
                 injection(task)
 
 

@@ -27,13 +27,18 @@ PAGE = 100
 class Asides:
     """Moves entries out of the way of one worker, and back."""
 
-    def __init__(self, link: Link, keys: Keys, outage: Outage, events: Events, ttl_ms: int, timeout_ms: int) -> None:
+    def __init__(
+        self, link: Link, keys: Keys, outage: Outage, events: Events, ttl_ms: int, timeout_ms: int,
+        runs_any: bool = False,
+    ) -> None:  # fmt: skip
+        """`runs_any`: the worker has a fallback for names that it does not know."""
         self._link = link
         self._keys = keys
         self._outage = outage
         self._events = events
         self._ttl_ms = ttl_ms
         self._timeout_ms = timeout_ms
+        self._runs_any = runs_any
         self._told: set[str] = set()
 
     async def park(self, entry: Entry, registry: Registry) -> None:
@@ -58,7 +63,7 @@ class Asides:
 
     def can_run(self, name: str, registry: Registry) -> bool:
         """Whether this worker can run what is parked under `name`."""
-        return name in registry or name in READABLE
+        return name in registry or name in READABLE or (self._runs_any and not name.startswith(NEWER))
 
     async def _park(self, entry: Entry, name: str) -> None:
         keys = self._keys

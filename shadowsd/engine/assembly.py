@@ -60,7 +60,9 @@ class Assembly:
         self.threads = Threads(worker.concurrency)
         self.limits = Limits()
         unknown_ms = int(UNKNOWN_TIMEOUT.total_seconds() * 1000)
-        asides = Asides(self.control, keys, outage, worker.events, settings.ttl_ms, unknown_ms)
+        asides = Asides(
+            self.control, keys, outage, worker.events, settings.ttl_ms, unknown_ms, worker.fallback is not None
+        )
         self.settler = Settler(self.settling, keys, slots, outage, worker.events, settings.ttl_ms, asides.quarantine)
         self.verdicts = Verdicts(shadow.codec, worker, slots, self.settler, self.limits, worker.events)
         self.watched = watched = Watched(self.control, keys, membership)

@@ -28,6 +28,7 @@ from . import lines
 from .asides import Asides
 from .entries import Entry
 from .events import Events, TaskStarted
+from .fallback import Fallback
 from .gates import Gates
 from .inject import Injection
 from .limits import Limits
@@ -70,11 +71,14 @@ class Attempts:
         self._threads = threads
         self._events = events
         self._task_timeout = worker.hosting.task_timeout if worker.hosting is not None else None
-        self._injections: dict[Task, Injection] = {}
+        self._fallback: Fallback | None = worker.fallback
+        self._injections: dict[Any, Injection] = {}
 
     def start(self, entry: Entry) -> None:
         """Takes a slot and begins; a task without awaits is over when this returns."""
         task = self._registry.get(entry.function)
+        if task is None and self._fallback is not None:
+            task = self._fallback.task(entry.function)
         running = Running(entry, monotonic(), task is None or task.is_async)
         if not self._slots.take(running):
             return
@@ -87,7 +91,7 @@ class Attempts:
         entry = running.entry
         try:
             try:
-                args, kwargs = self._codec.decode_call(task.signature, entry.function, entry.key, entry.payload)
+                args, kwargs = self._codec.decode_call(task.arguments, entry.function, entry.key, entry.payload)
             except Exception as error:
                 # Whatever it is, it is this entry's fault, and ends this entry only.
                 await self._set_aside_payload(running, error)
@@ -185,10 +189,10 @@ class Attempts:
 
     def injection(self, task: Task) -> Injection:
         """What is declared for a task, made at its first run."""
-        injection = self._injections.get(task)
+        injection = self._injections.get(task.function)
         if injection is None:
             limit = self._task_timeout if task.is_async else None  # nothing can stop a plain function
-            injection = self._injections[task] = Injection(task.function, limit, self._worker.around)
+            injection = self._injections[task.function] = Injection(task.function, limit, self._worker.around)
         return injection
 
     def _execution(self, entry: Entry, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution:

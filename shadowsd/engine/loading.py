@@ -1,15 +1,19 @@
 """Loading the user's tasks, and telling a wrong path from a module that is broken."""
 
+import difflib
 import importlib
 import logging
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from shadows import Shadow, tasks
 from shadows.errors import ConfigurationError
+
+from .fallback import Fallback
 
 logger = logging.getLogger("shadows.worker")
 
@@ -35,7 +39,7 @@ def load_tasks(shadow: Shadow, paths: Iterable[str], directory: Path) -> None:
     Raises ConfigurationError, BrokenModule or RegistrationError.
     """
     for path in paths:
-        load_module(path, directory)
+        load_module("--tasks", path, directory)
         shadow.register_collection(path)
     for name in tasks.__all__:
         if name in shadow.registry:
@@ -44,28 +48,46 @@ def load_tasks(shadow: Shadow, paths: Iterable[str], directory: Path) -> None:
             shadow.register(getattr(tasks, name))
 
 
-def load_module(path: str, directory: Path) -> None:
+def load_fallback(path: str | None, directory: Path) -> Callable[..., Any] | None:
+    """The function of `--fallback-task module:function`, if there is one; raises ConfigurationError or BrokenModule."""
+    if path is None:
+        return None
+    option = "--fallback-task"
+    load_module(option, path, directory)
+    module, _, name = path.partition(":")
+    function = getattr(sys.modules[module], name, None)
+    if not callable(function):
+        what = "has no such function" if function is None else f"has {function!r} there, which can't be called"
+        near = difflib.get_close_matches(name, vars(sys.modules[module]), n=1)
+        hint = f"Did you mean {module}:{near[0]}?" if near and function is None else "Name a function of it."
+        raise ConfigurationError(f"{option} {path}: the module {module} {what}. {hint}")
+    Fallback(function)  # so that what can't be one is refused here, and not by each worker
+    fallback: Callable[..., Any] = function
+    return fallback
+
+
+def load_module(option: str, path: str, directory: Path) -> None:
     """Imports a path's module, so that what goes wrong in it can be told from what is wrong with the path."""
     module = path.partition(":")[0]
     try:
         importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise broken(path, error) from None
+            raise broken(option, path, error) from None
         raise ConfigurationError(
-            f"--tasks {path}: there is no module {error.name!r}, neither in {directory.resolve()} nor among the "
+            f"{option} {path}: there is no module {error.name!r}, neither in {directory.resolve()} nor among the "
             "installed ones. Start from the directory that holds it, or pass that as --app-dir."
         ) from None
     except (Exception, SystemExit) as error:
-        raise broken(path, error) from None
+        raise broken(option, path, error) from None
 
 
-def broken(path: str, error: BaseException) -> BrokenModule:
+def broken(option: str, path: str, error: BaseException) -> BrokenModule:
     """The error for a module that failed, with only the user's part of the traceback."""
     shown = "".join(traceback.format_exception(type(error), error, theirs(error.__traceback__)))
     what = f"called sys.exit({error.code!r})" if isinstance(error, SystemExit) else f"raised {type(error).__name__}"
     return BrokenModule(
-        f"--tasks {path}: importing {path.partition(':')[0]} {what}; see its traceback. Correct the module; no worker "
+        f"{option} {path}: importing {path.partition(':')[0]} {what}; see its traceback. Correct the module; no worker "
         "was started with it.",
         shown,
     )

@@ -7,7 +7,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from logging import getLogger
@@ -22,6 +22,7 @@ from .assembly import Assembly
 from .automatic import seed
 from .closing import Closing
 from .events import Events
+from .fallback import Fallback
 from .group import make_group
 from .hosting import Hosting
 from .options import check
@@ -46,6 +47,7 @@ class Worker:
         minimum_check_interval: timedelta = timedelta(milliseconds=250),
         scheduling_resolution: timedelta = timedelta(milliseconds=250),
         schedule_automatic_tasks: bool = True,
+        fallback_task: Callable[..., Any] | None = None,
         dependencies: Mapping[str, Any] | Sequence[Any] | None = None,
         *,
         hosting: Hosting | None = None,
@@ -59,6 +61,7 @@ class Worker:
         minimum_check_interval, scheduling_resolution: how often to look for work and due tasks while Redis
         can't push; they never delay anything otherwise.
         schedule_automatic_tasks: whether this worker starts `Perpetual(automatic=True)` tasks.
+        fallback_task: runs what this worker does not know, called with `*args` and `**kwargs`; else that is parked.
         dependencies: entered around every task, as a mapping of names to dependencies, or a list.
         hosting: set by the daemon, whose child this process is.
         """
@@ -71,6 +74,7 @@ class Worker:
         self.minimum_check_interval = minimum_check_interval
         self.scheduling_resolution = scheduling_resolution
         self.schedule_automatic_tasks = schedule_automatic_tasks
+        self.fallback = Fallback(fallback_task) if fallback_task is not None else None
         self.around = Around(dependencies)
         self.hosting = hosting
         self.events = Events()
@@ -81,7 +85,7 @@ class Worker:
         """Joins the other workers; nothing runs yet."""
         self._require_same_process()
         self._build()
-        self.around.check(self.shadows, self._parts.attempts.injection)
+        self.around.check(self.shadows.registry, self._parts.attempts.injection)
         async with AsyncExitStack() as stack:
             self.closing = stack.enter_context(Closing())
             stack.push_async_callback(self._close_links)
@@ -219,7 +223,7 @@ class Worker:
 
     def reconnect(self) -> None:
         """Opens every connection anew, as after a network that swallows what is sent."""
-        self.membership.spawn(self._signal_link.reconnect())  # closed, it would be deaf to cancels from then on
+        self.membership.spawn(self._parts.signal_link.reconnect())  # closed, it would be deaf to cancels from then on
         self.membership.spawn(self._close_callers())
         self.pulse.reconnect()
 

@@ -148,8 +148,8 @@ class Acting:
         settings = node.settings
         node.fleet.begin(
             Plan(
-                number, node.shadow.name, settings.tasks, settings.app_dir, settings.spawn, settings.logging_level,
-                settings.logging_format,
+                number, node.shadow.name, settings.tasks, settings.fallback_task, settings.app_dir, settings.spawn,
+                settings.logging_level, settings.logging_format,
             )
         )  # fmt: skip
         self.start_zygote(number)

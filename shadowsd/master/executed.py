@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from shadows import Shadow
-from shadowsd.engine.loading import load_tasks, make_importable
+from shadowsd.engine.loading import load_fallback, load_tasks, make_importable
 
 from .assignment import Assignment
 from .channel import Channel
@@ -41,7 +41,7 @@ def main() -> NoReturn:
     os.chdir(directory)
     make_importable(directory)
     load_tasks(Shadow(plan["shadow"]), plan["tasks"], directory)
-    serve(Assignment.of(message, descriptors))
+    serve(Assignment.of(message, descriptors), load_fallback(plan["fallback_task"], directory))
 
 
 if __name__ == "__main__":

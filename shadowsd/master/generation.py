@@ -36,6 +36,7 @@ class Plan:
     generation: int
     shadow: str
     tasks: tuple[str, ...]
+    fallback_task: str | None
     app_dir: str
     spawn: str
     logging_level: str

@@ -47,14 +47,14 @@ TITLE_SECONDS = 1.0
 MEMORY_SECONDS = 5.0
 
 
-def serve(assignment: Assignment) -> NoReturn:
+def serve(assignment: Assignment, fallback_task: Callable[..., Any] | None) -> NoReturn:
     """The whole life of a child, in a fresh process; it never returns into the code that forked it."""
     code = FAILED
     try:
         if not die_with(assignment.master):
             os._exit(ORPHANED)
         shed_inheritance(assignment)
-        code = run(assignment)
+        code = run(assignment, fallback_task)
     except BaseException:
         logger.exception("The worker in slot %d ended by an error of its own.", assignment.slot)
     finally:
@@ -86,18 +86,20 @@ def shed_inheritance(assignment: Assignment) -> None:
     configure_logging(assignment.logging_level, assignment.logging_format)
 
 
-def run(assignment: Assignment) -> int:
+def run(assignment: Assignment, fallback_task: Callable[..., Any] | None) -> int:
     """Serves until it is asked to end; the exit code."""
     page = Page(assignment.page, assignment.engine.concurrency)
     channel = Channel.of_descriptor(assignment.channel, blocking=False)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Service(assignment, page, channel).run())
+        return runner.run(Service(assignment, page, channel, fallback_task).run())
 
 
 class Service:
     """One child's worker, and its line to the master."""
 
-    def __init__(self, assignment: Assignment, page: Page, channel: Channel) -> None:
+    def __init__(
+        self, assignment: Assignment, page: Page, channel: Channel, fallback_task: Callable[..., Any] | None
+    ) -> None:
         self._assignment = assignment
         self._page = page
         self._channel = channel
@@ -106,6 +108,7 @@ class Service:
             self._shadow,
             f"{assignment.name}-{'s' if assignment.suspect else ''}{assignment.slot}",
             schedule_automatic_tasks=not assignment.suspect,
+            fallback_task=fallback_task,
             hosting=Hosting(
                 page, assignment.node, assignment.slot, assignment.generation,
                 Suspects.ONLY if assignment.suspect else Suspects.NEVER, assignment.task_timeout,

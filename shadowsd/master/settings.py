@@ -31,6 +31,7 @@ class Settings:
     insists_on_control: bool = True
     client: Client
     tasks: tuple[str, ...] = ()
+    fallback_task: str | None = None
     workers: int = 1
     engine: Engine = field(default_factory=Engine)
     spawn: str = FORK

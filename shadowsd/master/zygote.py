@@ -15,6 +15,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,7 +23,7 @@ from setproctitle import setproctitle
 
 from shadows import Shadow, __version__
 from shadows.errors import ConfigurationError, ShadowsError
-from shadowsd.engine.loading import BrokenModule, load_tasks, make_importable
+from shadowsd.engine.loading import BrokenModule, load_fallback, load_tasks, make_importable
 from shadowsd.observe.logs import configure_logging, rest_log
 
 from .assignment import Assignment
@@ -40,6 +41,7 @@ class Zygote:
     def __init__(self, channel: Channel, plan: dict[str, Any]) -> None:
         self._channel = channel
         self._plan = plan
+        self._fallback: Callable[..., Any] | None = None
 
     def run(self) -> NoReturn:
         """Imports, tells what came of it, and forks on request, until the master is gone."""
@@ -63,6 +65,7 @@ class Zygote:
             make_importable(directory)
             shadow = Shadow(self._plan["shadow"])
             load_tasks(shadow, self._plan["tasks"], directory)
+            self._fallback = load_fallback(self._plan["fallback_task"], directory)
         except BrokenModule as error:
             return {"failed": str(error), "traceback": error.traceback}
         except (ConfigurationError, ShadowsError, OSError) as error:
@@ -101,7 +104,7 @@ class Zygote:
             self._channel.send({"number": request["number"], "pid": child})
             os._exit(0)
         self._channel.close()
-        serve(Assignment.of(request, descriptors))
+        serve(Assignment.of(request, descriptors), self._fallback)
 
 
 def main() -> NoReturn:

@@ -4,7 +4,7 @@ Its parameters, their plans, and the shapes of calls it takes.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from logging import DEBUG, WARNING
 from typing import Any, NamedTuple, Unpack, get_origin
@@ -78,6 +78,11 @@ class TaskSignature:
             if isinstance(parameter.default, Dependency)
             or any(map(_provides, self._scope.metadata_of(parameter.annotation)))
         )
+
+    @property
+    def parameters(self) -> Collection[inspect.Parameter]:
+        """The function's parameters, in order."""
+        return self._signature.parameters.values()
 
     @cached_property
     def logged(self) -> Mapping[str, Logged]:
