@@ -131,8 +131,8 @@ class Resolved:
     """
 
     __slots__ = (
-        "_context", "_injection", "_opened", "_provided", "completion_handlers", "failure_handlers", "kwargs",
-        "runtimes",
+        "_context", "_injection", "_opened", "_places", "_provided", "completion_handlers", "failure_handlers",
+        "kwargs", "runtimes",
     )  # fmt: skip
 
     def __init__(self, injection: Injection, context: TaskContext, provided: dict[str, Any]) -> None:
@@ -145,11 +145,16 @@ class Resolved:
         self.runtimes: list[Runtime] = []
         self.failure_handlers: list[FailureHandler] = []
         self.completion_handlers: list[CompletionHandler] = []
+        self._places: dict[int, str] = {}
 
     @property
     def closing_error(self) -> Exception | None:
         """The first failure at closing; it was logged, and noted on the task's exception if there is one."""
         return self._opened.closing_error
+
+    def place_of(self, handler: object) -> str:
+        """Where a handler that acts on this run was declared, for messages."""
+        return self._places[id(handler)]
 
     async def __aenter__(self) -> Self:
         # Never reset: each run belongs to an asyncio task, whose context ends with it.
@@ -179,43 +184,44 @@ class Resolved:
 
     async def _enter_acting(self, frame: Frame) -> None:
         failure: Exception | None = None
-        outer: list[Dependency[Any]] = []
+        outer: list[tuple[Dependency[Any], str]] = []
         for name, dependency in self._injection.acting_around:
             try:
                 entered = dependency.for_parameter(name)
                 await self._opened.enter_async_context(entered)
-                outer.append(entered)
+                outer.append((entered, of_worker(name)))
             except Exception as error:
-                failure = failure or self._failure(f"its worker's dependency {name!r}", dependency, error)
+                failure = failure or self._failure(of_worker(name), dependency, error)
         for name, dependency in self._injection.acting:
             if name in self._provided:
                 continue
             try:
                 acting = dependency.for_parameter(name)
                 self.kwargs[name] = frame.resolved[name] = await self._opened.enter_async_context(acting)
-                self._adopt(acting)
+                self._adopt(acting, of_parameter(name))
             except Exception as error:
-                failure = failure or self._failure(f"its parameter {name!r}", dependency, error)
+                failure = failure or self._failure(of_parameter(name), dependency, error)
         for name, dependency in self._injection.acting_by_annotation:
             try:
                 acting = dependency.bind_to_parameter(name, await frame.resolve(name))
                 await self._opened.enter_async_context(acting)
-                self._adopt(acting)
+                self._adopt(acting, of_parameter(name))
             except Exception as error:
-                failure = failure or self._failure(f"its parameter {name!r}", dependency, error)
+                failure = failure or self._failure(of_parameter(name), dependency, error)
         # Last: what the task declares itself is asked first, and runs inside.
-        self.runtimes.extend(each for each in reversed(outer) if isinstance(each, Runtime))
-        for each in outer:
-            self._heed(each)
+        self.runtimes.extend(each for each, _ in reversed(outer) if isinstance(each, Runtime))
+        for each, place in outer:
+            self._heed(each, place)
         if failure is not None:
             raise failure
 
-    def _adopt(self, acting: Dependency[Any]) -> None:
+    def _adopt(self, acting: Dependency[Any], place: str) -> None:
         if isinstance(acting, Runtime):
             self.runtimes.append(acting)
-        self._heed(acting)
+        self._heed(acting, place)
 
-    def _heed(self, acting: Dependency[Any]) -> None:
+    def _heed(self, acting: Dependency[Any], place: str) -> None:
+        self._places[id(acting)] = place
         if isinstance(acting, FailureHandler):
             self.failure_handlers.append(acting)
         if isinstance(acting, CompletionHandler):
@@ -226,20 +232,20 @@ class Resolved:
             try:
                 await self._opened.enter_async_context(dependency.for_parameter(name))
             except Exception as error:
-                raise self._failure(f"its worker's dependency {name!r}", dependency, error) from error
+                raise self._failure(of_worker(name), dependency, error) from error
         for name, dependency in self._injection.values:
             if name in self._provided:
                 continue
             try:
                 self.kwargs[name] = await frame.resolve(name)
             except Exception as error:
-                raise self._failure(f"its parameter {name!r}", dependency, error) from error
+                raise self._failure(of_parameter(name), dependency, error) from error
         for name, dependency in self._injection.wrapping:
             try:
                 wrapping = dependency.bind_to_parameter(name, await frame.resolve(name))
                 await self._opened.enter_async_context(wrapping)
             except Exception as error:
-                raise self._failure(f"its parameter {name!r}", dependency, error) from error
+                raise self._failure(of_parameter(name), dependency, error) from error
 
     def _failure(self, place: str, dependency: object, error: Exception) -> Exception:
         if isinstance(error, RetryRequested):
@@ -251,3 +257,13 @@ class Resolved:
         )
         failure.__cause__ = error
         return failure
+
+
+def of_parameter(name: str) -> str:
+    """Where a dependency stands that the task declares itself."""
+    return f"its parameter {name!r}"
+
+
+def of_worker(name: str) -> str:
+    """Where one stands that the worker puts around all tasks."""
+    return f"its worker's dependency {name!r}"

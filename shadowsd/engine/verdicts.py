@@ -7,14 +7,14 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from logging import getLogger
 from time import monotonic
 from typing import Any
 
 from shadows.codec.codec import Codec
-from shadows.dependencies.kinds import Outcome, Successor
+from shadows.dependencies.kinds import Outcome, Successor, describe
 from shadows.dependencies.perpetual import Perpetual
 from shadows.execution import Execution
 from shadows.registry import Task
@@ -85,12 +85,12 @@ class Verdicts:
     ) -> tuple[str, Successor | None]:
         """What the run comes to, and what follows it."""
         if outcome.exception is not None and word == "f":
-            retry = await first(resolved.failure_handlers, "on_failure", execution, outcome)
+            retry = await first(resolved, resolved.failure_handlers, "on_failure", execution, outcome)
             if retry is not None:
                 return "r", retry
         if self._limits.last(running.entry):
             return word, None
-        return word, await first(resolved.completion_handlers, "on_complete", execution, outcome)
+        return word, await first(resolved, resolved.completion_handlers, "on_complete", execution, outcome)
 
     def completed(self, running: Running, task: Task, result: Any, successor: Successor | None = None) -> None:
         """The function returned, which is a failure if its result can't be stored."""
@@ -189,13 +189,26 @@ class Verdicts:
         return Next(round((successor.delay or timedelta(0)).total_seconds() * 1000), None, payload)
 
 
-async def first(handlers: list[Any], method: str, execution: Execution, outcome: Outcome) -> Successor | None:
-    """The first successor that one of the handlers wants."""
+async def first(
+    resolved: Resolved, handlers: Sequence[Any], method: str, execution: Execution, outcome: Outcome
+) -> Successor | None:
+    """The first successor that one of the handlers wants; what one raises is noted with its name."""
     for handler in handlers:
-        decide: Callable[..., Any] = getattr(handler, method)
-        successor = decide(execution, outcome)
-        if inspect.isawaitable(successor):
-            successor = await successor
+        try:
+            decide: Callable[..., Any] = getattr(handler, method)
+            successor = decide(execution, outcome)
+            if inspect.isawaitable(successor):
+                successor = await successor
+            if successor is not None and not isinstance(successor, Successor):
+                raise TypeError(
+                    f"{method}() returned {successor!r}; expected a Successor, or None when nothing follows."
+                )
+        except Exception as error:
+            error.add_note(
+                f"Raised by {method}() of the handler {describe(handler)}, {resolved.place_of(handler)} of "
+                f"{execution.function_name}."
+            )
+            raise
         if successor is not None:
-            return successor  # type: ignore[no-any-return] # both kinds of handlers return a Successor
+            return successor
     return None

@@ -5,8 +5,18 @@ from typing import Annotated, Any
 
 import pytest
 
-from shadows.dependencies import CurrentExecution, CurrentShadow, CurrentWorker, TaskKey, TaskLogger
+from shadows.dependencies import (
+    CurrentExecution,
+    CurrentShadow,
+    CurrentWorker,
+    TaskKey,
+    TaskLogger,
+    current_execution,
+    current_shadow,
+    current_worker,
+)
 from shadows.dependencies.context import TaskContext, current
+from shadows.dependencies.current import Current
 from shadows.execution import Execution
 from tests.runs import context_of, execution_of, run
 
@@ -56,3 +66,9 @@ async def test_a_shared_factory_has_no_execution() -> None:
             await TaskKey().__aenter__()  # type: ignore[attr-defined]  # typed as what the task gets
     finally:
         current.reset(token)
+
+
+@pytest.mark.parametrize("asked", [current_execution, current_shadow, current_worker])
+def test_outside_of_a_run_a_dependency_of_ones_own_is_told_so(asked: Current[Any]) -> None:
+    with pytest.raises(RuntimeError, match=r"current_\w+ was asked for its value outside of a worker"):
+        asked.get()

@@ -4,7 +4,16 @@ from uncalled_for import CallArgument, CycleError, Depends, Provided
 
 from shadows.dependencies.arguments import TaskArgument
 from shadows.dependencies.context import DependencyFailed
-from shadows.dependencies.current import CurrentExecution, CurrentShadow, CurrentWorker, TaskKey, TaskLogger
+from shadows.dependencies.current import (
+    CurrentExecution,
+    CurrentShadow,
+    CurrentWorker,
+    TaskKey,
+    TaskLogger,
+    current_execution,
+    current_shadow,
+    current_worker,
+)
 from shadows.dependencies.gates import ConcurrencyLimit, Cooldown, Debounce, Gate, RateLimit
 from shadows.dependencies.kinds import (
     CompletionHandler,
@@ -50,4 +59,7 @@ __all__ = [
     "TaskKey",
     "TaskLogger",
     "Timeout",
+    "current_execution",
+    "current_shadow",
+    "current_worker",
 ]

@@ -1,7 +1,7 @@
 """What a task can ask of its run: the shadow, the worker, the execution, its key, and a logger."""
 
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, cast
 
 from uncalled_for import Provider
@@ -76,6 +76,21 @@ def TaskLogger() -> logging.LoggerAdapter[logging.Logger]:  # noqa: N802 - named
     """A logger named `shadows.task.<function>` whose records carry key, function and attempt."""
     return cast(logging.LoggerAdapter[logging.Logger], _TaskLogger())
 
+
+class Current[T]:
+    """Where a dependency of one's own, which has no parameters to declare, asks for what it is entered for."""
+
+    def __init__(self, read: Callable[[], T]) -> None:
+        self._read = read
+
+    def get(self) -> T:
+        """The value for this run; RuntimeError outside of one."""
+        return self._read()
+
+
+current_execution: Current[Execution] = Current(lambda: running_execution("current_execution"))
+current_shadow: Current[Any] = Current(lambda: running_context("current_shadow").shadow)
+current_worker: Current[Any] = Current(lambda: running_context("current_worker").worker)
 
 # What has a value only within a task, and so none in a Shared factory.
 TASK_SCOPED = (_CurrentExecution, _TaskKey, _TaskLogger)
