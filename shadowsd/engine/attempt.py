@@ -19,7 +19,7 @@ from shadows.dependencies.context import TaskContext
 from shadows.dependencies.kinds import Outcome
 from shadows.errors import NewerFormat
 from shadows.execution import Execution
-from shadows.records import moment, worker_of
+from shadows.records import worker_of
 from shadows.registry import Registry, Task
 from shadows.states import ExecutionState
 from shadows.strikes import Strikes
@@ -197,7 +197,7 @@ class Attempts:
 
     def _execution(self, entry: Entry, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution:
         execution = Execution(self._shadow, task.function, task.name, args, kwargs, entry.key)
-        execution.when = moment(entry.due if entry.due is not None else int(entry.generation) / 1000)
+        execution.when = entry.when
         execution.state = ExecutionState.RUNNING
         execution.attempt = entry.attempt
         execution.redelivered = entry.redelivered

@@ -1,8 +1,10 @@
 """An entry of a work stream: one delivery of one execution."""
 
+from datetime import datetime
 from typing import Any
 
 from shadows.keys import STREAM, SUSPECTS
+from shadows.records import moment
 
 
 class Entry:
@@ -47,6 +49,11 @@ class Entry:
     def id(self) -> str:
         """The id of the entry in its stream."""
         return f"{self.generation}-0"
+
+    @property
+    def when(self) -> datetime:
+        """When it was due; when it was placed, if it was for at once."""
+        return moment(self.due if self.due is not None else int(self.generation) / 1000)
 
     @property
     def redelivered(self) -> bool:

@@ -55,7 +55,7 @@ class Verdicts:
 
     def skipped(self, running: Running, task: Task, reason: str, perpetual: Perpetual | None) -> None:
         """The run did not begin; the next one of a perpetual task may."""
-        successor = perpetual.successor(timedelta(0)) if perpetual is not None else None
+        successor = perpetual.successor(timedelta(0), running.entry.when) if perpetual is not None else None
         self.cancelled(running, task, reason, successor)
 
     async def decide(

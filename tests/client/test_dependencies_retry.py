@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shadows.dependencies import ExponentialRetry, Outcome, Retry, RetryRequested, Successor
+from shadows.dependencies import DependencyFailed, ExponentialRetry, Outcome, Retry, RetryRequested, Successor
 from tests.runs import entering, execution_of, run
 
 
@@ -142,3 +142,59 @@ async def test_a_subclass_keeps_its_own_attributes() -> None:
         return retry.greeting, retry.attempt
 
     assert await run(execution_of(greet, attempt=2)) == ("hello", 2)
+
+
+@pytest.mark.parametrize(
+    ("on", "unless", "error", "retried"),
+    [
+        (None, (), ValueError(), True),
+        (None, LookupError, KeyError(), False),
+        (Exception, (), ValueError(), True),
+        (ValueError, (), ValueError(), True),
+        (ValueError, (), KeyError(), False),
+        ((ValueError, LookupError), (), KeyError(), True),
+        (Exception, LookupError, KeyError(), False),
+        (Exception, (LookupError, OSError), ValueError(), True),
+        (LookupError, KeyError, IndexError(), True),
+        (LookupError, KeyError, KeyError(), False),
+        (OSError, (), ExceptionGroup("g", [ValueError(), ExceptionGroup("h", [ConnectionError()])]), True),
+        (OSError, (), ExceptionGroup("g", [ValueError()]), False),
+        (ExceptionGroup, (), ExceptionGroup("g", [ValueError()]), True),
+        (Exception, ValueError, ExceptionGroup("g", [OSError(), ValueError()]), False),
+    ],
+)
+def test_types_decide_what_is_retried(on: Any, unless: Any, error: Exception, retried: bool) -> None:
+    """Of a group, each member counts: one that will not mend itself is enough to give up."""
+    assert (decide(Retry(attempts=None, on=on, unless=unless), 1, error) is not None) is retried
+    exponential = ExponentialRetry(attempts=None, on=on, unless=unless)
+    assert (decide(exponential, 1, error) is not None) is retried
+
+
+def test_a_failed_dependency_counts_as_what_it_raised() -> None:
+    failed = DependencyFailed("task was not called")
+    failed.__cause__ = ConnectionError("no database")
+    assert decide(Retry(attempts=None, on=OSError), 1, failed) is not None
+    assert decide(Retry(attempts=None, unless=OSError), 1, failed) is None
+    assert decide(Retry(attempts=None, on=DependencyFailed), 1, DependencyFailed("of no cause")) is not None
+
+
+def test_a_requested_retry_is_one_of_any_type() -> None:
+    asked = RetryRequested(delay=timedelta(seconds=3))
+    assert decide(Retry(attempts=None, on=OSError), 1, asked) == Successor(delay=timedelta(seconds=3))
+    assert decide(Retry(attempts=1, on=OSError), 1, asked) is None
+
+
+@pytest.mark.parametrize("wrong", ["ValueError", ValueError(), (ValueError, 5), [ValueError], KeyboardInterrupt, int])
+@pytest.mark.parametrize("kind", [Retry, ExponentialRetry])
+@pytest.mark.parametrize("name", ["on", "unless"])
+def test_what_is_no_type_of_exception_is_refused(wrong: Any, kind: type[Retry], name: str) -> None:
+    with pytest.raises(ValueError, match=rf"{kind.__name__}\({name}=...\) has .*no type of exception. Pass one, or a"):
+        kind(attempts=3, **{name: wrong})
+
+
+def test_for_ever_has_a_word_of_its_own() -> None:
+    assert delays(Retry.forever(delay=timedelta(seconds=5)), 1000) == [5] * 1000
+    exponential = ExponentialRetry.forever(delay=timedelta(seconds=2), maximum_delay=timedelta(seconds=5), on=OSError)
+    assert isinstance(exponential, ExponentialRetry)
+    assert (exponential.attempts, exponential.on) == (None, (OSError,))
+    assert [exponential.delay_after(attempt).total_seconds() for attempt in (1, 2, 3)] == [2, 4, 5]

@@ -6,7 +6,7 @@ from time import monotonic
 
 import pytest
 
-from shadows import ExecutionState, ExponentialRetry, Retry, Shadow
+from shadows import Depends, ExecutionState, ExponentialRetry, Retry, Shadow
 from tests.waiting import wait_until
 
 from .workers import finish, working
@@ -146,3 +146,73 @@ async def test_between_two_attempts_the_execution_is_scheduled_and_its_key_busy(
     assert execution.attempt == 2
     assert execution.when is not None
     assert execution.when - datetime.now(UTC) > timedelta(minutes=59)
+
+
+async def test_only_failures_of_some_types_are_retried(shadows: Shadow) -> None:
+    """A mistake in the arguments will not mend itself; a network may."""
+    calls: list[str] = []
+
+    async def fetch(error: str, retry: Retry = Retry(attempts=3, on=(ConnectionError, TimeoutError))) -> None:
+        calls.append(error)
+        raise {"network": ConnectionResetError, "time": TimeoutError, "mistake": ValueError}[error](error)
+
+    for error in ("network", "time", "mistake"):
+        await shadows.add(fetch)(error)
+    await finish(shadows)
+    assert [calls.count(error) for error in ("network", "time", "mistake")] == [3, 3, 1]
+
+
+async def test_failures_of_some_types_are_not_retried(shadows: Shadow) -> None:
+    """`unless` is stronger than `on`; one type needs no tuple."""
+    calls: list[str] = []
+
+    async def fetch(
+        error: str,
+        retry: Retry = ExponentialRetry(
+            attempts=3, minimum_delay=timedelta(0), on=OSError, unless=(FileNotFoundError, PermissionError)
+        ),
+    ) -> None:
+        calls.append(error)
+        raise {"disk": OSError, "missing": FileNotFoundError, "mistake": ValueError}[error](error)
+
+    for error in ("disk", "missing", "mistake"):
+        await shadows.add(fetch)(error)
+    await finish(shadows)
+    assert [calls.count(error) for error in ("disk", "missing", "mistake")] == [3, 1, 1]
+
+
+async def test_a_dependency_fails_by_the_type_of_what_it_raised(shadows: Shadow) -> None:
+    """Not by that of the report about it."""
+    calls: list[str] = []
+
+    def connect() -> None:
+        calls.append("connect")
+        raise ConnectionError("no database")
+
+    async def query(
+        database: None = Depends(connect), retry: Retry = Retry(attempts=3, on=ConnectionError)
+    ) -> None: ...
+
+    await shadows.add(query)()
+    await finish(shadows)
+    assert len(calls) == 3
+
+
+async def test_a_task_may_ask_for_a_retry_whatever_the_types_are(shadows: Shadow) -> None:
+    """It knows better; what it asks for still counts as an attempt."""
+    attempts: list[int] = []
+
+    async def busy(retry: Retry = Retry(attempts=4, on=ConnectionError)) -> None:
+        attempts.append(retry.attempt)
+        match retry.attempt:
+            case 1:
+                retry.after(timedelta(milliseconds=5))
+            case 2:
+                retry.at(datetime.now(UTC) + timedelta(milliseconds=5))
+            case 3:
+                retry.in_(timedelta(milliseconds=5))
+
+    execution = await shadows.add(busy)()
+    await finish(shadows)
+    assert await execution.get_result() is None
+    assert attempts == [1, 2, 3, 4]

@@ -2,16 +2,18 @@
 
 import random
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 from uncalled_for import Provider
 
-from shadows.dependencies.context import running_execution
+from shadows.dependencies.context import DependencyFailed, running_execution
 from shadows.dependencies.kinds import FailureHandler, Outcome, Successor
 from shadows.durations import format_duration
 from shadows.execution import Execution
 
 NOTHING = timedelta(0)
+
+type Types = type[Exception] | tuple[type[Exception], ...]
 
 # Beyond 2 ** 62 seconds no `timedelta` goes, and a float would overflow at 2 ** 1024: a task that is retried
 # for ever gets there.
@@ -38,12 +40,18 @@ class RetryRequested(Exception):
 class Retry(FailureHandler, Provider[object]):
     """Calls a failed task again after `delay`, until it was called `attempts` times; None is for ever.
 
-    In the task, `attempt` counts its calls from 1.
+    on: only failures of these types are retried, as `on=(ConnectionError, TimeoutError)`; None is all.
+    unless: failures of these types are not.
+
+    In the task, `attempt` counts its calls from 1. What the task asks for by `after`, `at` or `in_` is a retry of any
+    type. The failure of a dependency has the type of what the dependency raised, and a group those of its members.
     """
 
     single = True
 
-    def __init__(self, attempts: int | None = 1, delay: timedelta = NOTHING) -> None:
+    def __init__(
+        self, attempts: int | None = 1, delay: timedelta = NOTHING, *, on: Types | None = None, unless: Types = ()
+    ) -> None:
         if attempts is not None and attempts < 1:
             raise ValueError(
                 f"{type(self).__name__}(attempts={attempts}) would never call the task. `attempts` counts "
@@ -53,11 +61,34 @@ class Retry(FailureHandler, Provider[object]):
             raise ValueError(f"The delay of {type(self).__name__} is {delay}; pass a delay of 0 or more.")
         self.attempts = attempts
         self.delay = delay
+        self.on = self._types("on", on) if on is not None else None
+        self.unless = self._types("unless", unless)
         self.attempt = 1
+
+    def _types(self, name: str, given: Types) -> tuple[type[Exception], ...]:
+        types = given if isinstance(given, tuple) else (given,)
+        for each in types:
+            if not (isinstance(each, type) and issubclass(each, Exception)):
+                raise ValueError(
+                    f"{type(self).__name__}({name}=...) has {each!r}, which is no type of exception. Pass one, or a "
+                    f"tuple of them, such as {name}=(ConnectionError, TimeoutError)."
+                )
+        return types
+
+    @classmethod
+    def forever(cls, delay: timedelta = NOTHING, **options: Any) -> Self:
+        """The same with `attempts=None`."""
+        return cls(None, delay, **options)
 
     async def __aenter__(self) -> Self:
         self.attempt = running_execution(type(self).__name__).attempt
         return self
+
+    def covers(self, error: BaseException | None) -> bool:
+        """Whether a failure is one of those that are retried."""
+        if isinstance(error, DependencyFailed) and error.__cause__ is not None:
+            error = error.__cause__
+        return (self.on is None or is_any_of(error, self.on)) and not is_any_of(error, self.unless)
 
     def delay_after(self, attempt: int) -> timedelta:
         """How long the task waits between call number `attempt` and the next one."""
@@ -85,6 +116,8 @@ class Retry(FailureHandler, Provider[object]):
             return None
         if isinstance(outcome.exception, RetryRequested):
             return Successor(delay=outcome.exception.delay, when=outcome.exception.when)
+        if not self.covers(outcome.exception):
+            return None
         return Successor(delay=self.delay_after(execution.attempt))
 
 
@@ -101,8 +134,11 @@ class ExponentialRetry(Retry):
         minimum_delay: timedelta = timedelta(seconds=1),
         maximum_delay: timedelta = timedelta(seconds=64),
         jitter: float = 0.0,
+        *,
+        on: Types | None = None,
+        unless: Types = (),
     ) -> None:
-        super().__init__(attempts, minimum_delay)
+        super().__init__(attempts, minimum_delay, on=on, unless=unless)
         if maximum_delay < minimum_delay:
             raise ValueError(
                 f"maximum_delay={maximum_delay} is less than minimum_delay={minimum_delay}. Pass a "
@@ -114,8 +150,20 @@ class ExponentialRetry(Retry):
         self.maximum_delay = maximum_delay
         self.jitter = jitter
 
+    @classmethod
+    def forever(cls, delay: timedelta = timedelta(seconds=1), **options: Any) -> Self:
+        """The same with `attempts=None` and `minimum_delay=delay`."""
+        return cls(None, delay, **options)
+
     def delay_after(self, attempt: int) -> timedelta:
         doubled = self.minimum_delay.total_seconds() * 2.0 ** min(attempt - 1, LAST_DOUBLING)
         seconds = min(doubled, self.maximum_delay.total_seconds())
         # Not for secrets: any spread will do.
         return timedelta(seconds=seconds * (1 - self.jitter * random.random()))
+
+
+def is_any_of(error: BaseException | None, types: tuple[type[Exception], ...]) -> bool:
+    """Whether `error`, or a member of the group that it is, is of one of the types."""
+    if isinstance(error, BaseExceptionGroup):
+        return isinstance(error, types) or any(is_any_of(member, types) for member in error.exceptions)
+    return isinstance(error, types)
