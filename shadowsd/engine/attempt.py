@@ -8,6 +8,7 @@
 
 import asyncio
 import inspect
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from logging import INFO, getLogger
@@ -17,7 +18,7 @@ from typing import Any
 from shadows.codec.codec import Codec
 from shadows.dependencies.context import TaskContext
 from shadows.dependencies.kinds import Outcome
-from shadows.errors import NewerFormat
+from shadows.errors import NewerFormat, ShadowsError
 from shadows.execution import Execution
 from shadows.records import worker_of
 from shadows.registry import Registry, Task
@@ -149,8 +150,12 @@ class Attempts:
         return answer.word == "a"
 
     def has_gates(self) -> bool:
-        """Whether a task that this worker knows has gates."""
-        return any(self.injection(task).gates for task in self._registry)
+        """Whether a task that this worker knows has gates; of one that can't work its runs say why."""
+        for task in self._registry:
+            with suppress(ShadowsError):
+                if self.injection(task).gates:
+                    return True
+        return False
 
     async def _run_whole(
         self, running: Running, task: Task, injection: Injection, args: tuple[Any, ...], kwargs: dict[str, Any]
