@@ -35,6 +35,7 @@ class Keys:
         self.gates = prefix + "gates"
         self.watched = prefix + "watched"
         self.unknown = prefix + "unknown"
+        self.paused = prefix + "paused"
         self.quarantine = prefix + "quarantine"
         self.signal = prefix + "signal"
         self.task = prefix + "task:"
@@ -51,6 +52,10 @@ class Keys:
     def parked(self, function: str) -> str:
         """The stream of entries that wait for a worker which knows their function."""
         return f"{self.unknown}:{function}"
+
+    def held(self, function: str) -> str:
+        """The stream of entries that wait while their function is paused."""
+        return f"{self.paused}:{function}"
 
     def reply(self, client: str, lane: str) -> str:
         """Where the last answer to one sender is kept, so that resending a call repeats nothing."""

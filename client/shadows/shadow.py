@@ -11,7 +11,7 @@ from .quarantine import QuarantinedEntry
 from .registry import TaskFunction
 from .scripts import CANCEL, CLEAR
 from .snapshot import Snapshot, WorkerInfo, read_snapshot, read_task_workers, read_workers
-from .strikes import checked_strike
+from .strikes import checked_function, checked_strike
 from .times import When
 
 P = ParamSpec("P")
@@ -113,6 +113,20 @@ class Shadow(Client):
         """Lifts the strike that was made with the same arguments."""
         await self.strikelist.restore(checked_strike(function, parameter, operator, value))
 
+    async def pause(self, function: TaskFunction | str | None = None) -> None:
+        """Holds the executions of a function, or of all functions, until `resume`: what is added waits, what is due
+        waits, what runs is finished. Every worker follows at once, and those that start meanwhile, too."""
+        await self.strikelist.pause(checked_function(function))
+
+    async def resume(self, function: TaskFunction | str | None = None) -> None:
+        """Lets run what `pause` held, in its order; as often called as one likes."""
+        await self.strikelist.resume(checked_function(function))
+
+    async def paused(self) -> list[str]:
+        """The names of the functions that are paused; "*" stands for all."""
+        await self.strikelist.load()
+        return sorted("*" if name is None else name for name in self.strikelist.paused)
+
     async def wait_for_strikes_loaded(self) -> None:
         """Returns once this client knows all strikes; the first add does this by itself."""
         await self.strikelist.load()
@@ -152,7 +166,7 @@ class Shadow(Client):
         while more:
             removed, more = await self.queries.repeat(
                 CLEAR,
-                [*names.streams, names.schedule, names.unknown, names.leases, names.waiting],
+                [*names.streams, names.schedule, names.unknown, names.leases, names.waiting, names.paused],
                 [names.prefix, self.settings.ttl_ms],
             )
             total += removed

@@ -57,11 +57,12 @@ class Snapshot(NamedTuple):
     queued: list[TaskRow]
     running: list[TaskRow]
     workers: list[WorkerInfo]
+    paused_count: int = 0
 
     @property
     def total(self) -> int:
-        """How many executions are scheduled, waiting, running or parked."""
-        return self.scheduled_count + self.ready_count + self.unknown_count
+        """How many executions are scheduled, waiting, running, parked or paused."""
+        return self.scheduled_count + self.ready_count + self.unknown_count + self.paused_count
 
 
 async def server_now(link: Link) -> float:
@@ -79,20 +80,24 @@ async def read_snapshot(link: Link, keys: Keys, limit: int) -> Snapshot:
     for stream in (*keys.streams, keys.waiting):
         ready += await link.ask("XLEN", stream)
         held += await entry_rows(link, stream, limit, now)
-    unknown = 0
-    for name in await link.ask("ZRANGE", keys.unknown, 0, limit - 1):
-        unknown += await link.ask("XLEN", keys.unknown.encode() + b":" + name)
     return Snapshot(
         moment(now),
         await link.ask("ZCARD", keys.schedule),
         ready,
-        unknown,
+        await parked_count(link, keys.unknown, limit),
         await link.ask("XLEN", keys.quarantine),
         rows,
         [row for row in held if row.state is ExecutionState.QUEUED],
         [row for row in held if row.state is ExecutionState.RUNNING],
         await read_workers(link, keys),
+        await parked_count(link, keys.paused, limit),
     )
+
+
+async def parked_count(link: Link, index: str, limit: int) -> int:
+    """How many entries wait under the names of an index."""
+    names = await link.ask("ZRANGE", index, 0, limit - 1)
+    return sum([await link.ask("XLEN", index.encode() + b":" + name) for name in names])
 
 
 async def scheduled_rows(link: Link, keys: Keys, limit: int) -> list[TaskRow]:

@@ -1,4 +1,8 @@
-"""Strikes: which functions, and which arguments, are not to be run now."""
+"""Strikes and pauses: which functions, and which arguments, are not to be run now.
+
+What is struck is dropped, what is paused waits. Both are fields of one hash with one version, so that whoever follows
+the strikes knows of every pause as soon.
+"""
 
 import asyncio
 import operator
@@ -27,6 +31,9 @@ def between(value: Any, bounds: Any) -> bool:
     low, high = bounds
     return bool(low <= value <= high)
 
+
+# Stands where a strike has its operator.
+PAUSE = "pause"
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
@@ -62,6 +69,10 @@ class Strikes:
         self._warned: set[str] = set()
         self.version: str | None = None
         self.strikes: list[Strike] = []
+        # The names of the functions that are paused; None is all of them.
+        self.paused: frozenset[str | None] = frozenset()
+        # Called when others are paused than before.
+        self.listeners: set[Callable[[], None]] = set()
         self._first: asyncio.Task[None] | None = None
         forget_in_copies(self)
 
@@ -76,8 +87,12 @@ class Strikes:
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
         version = fields.pop(b"version", b"0").decode()
         read = [self._read(field) for field in fields]
-        self.strikes = [strike for strike in read if strike is not None]
+        self.strikes = [strike for strike in read if strike is not None and strike.operator != PAUSE]
         self.version = version
+        before, self.paused = self.paused, frozenset(each.function for each in read if each and each.operator == PAUSE)
+        if before != self.paused:
+            for listener in tuple(self.listeners):
+                listener()
 
     async def load_once(self) -> None:
         """Reads all strikes unless they were read before; those who ask at once share one reading."""
@@ -107,8 +122,25 @@ class Strikes:
         """Lifts a strike."""
         await self._change("restore", strike)
 
+    async def pause(self, function: str | None) -> None:
+        """Holds the executions of a function, or of all functions."""
+        await self.strike(Strike(function, None, PAUSE, None))
+
+    async def resume(self, function: str | None) -> None:
+        """Lets them run again."""
+        await self.restore(Strike(function, None, PAUSE, None))
+
+    def holds(self, name: str) -> bool:
+        """Whether executions of the function wait now."""
+        return bool(self.paused) and (name in self.paused or None in self.paused)
+
+    def field_of(self, strike: Strike) -> bytes:
+        """The field of the hash that stands for it."""
+        field: bytes = lazy.msgpack().encode((*strike[:3], self._codec.encode_value(strike.value)))
+        return field
+
     async def _change(self, action: str, strike: Strike) -> None:
-        field = lazy.msgpack().encode((*strike[:3], self._codec.encode_value(strike.value)))
+        field = self.field_of(strike)
         # Sent again after a lost reply it only raises the version once more.
         await self._link.repeat(STRIKE, [self._keys.strikes], [self._keys.signal, action, field])
         await self.load()
@@ -136,6 +168,11 @@ class Strikes:
             message = "The strike on %s can't be compared with a %s (%s); such calls are not struck."
             self._warn(str(strike), message, strike, type(value).__name__, error)
             return False
+
+
+def checked_function(function: TaskFunction | str | None) -> str | None:
+    """The name of a function that is to be paused. Raises ArgumentsError when it can be none."""
+    return None if function is None else checked(name_of(function) if callable(function) else function, "function name")
 
 
 def checked_strike(function: TaskFunction | str | None, parameter: str | None, how: str, value: Any) -> Strike:

@@ -7,7 +7,7 @@ from shadows import __version__
 from .program import Program
 from .quarantine import quarantine
 from .snapshot import clear, snapshot
-from .strikes import cancel, restore, strike
+from .strikes import cancel, pause, restore, resume, strike
 from .tasks import tasks
 from .worker import worker
 from .workers import workers
@@ -29,7 +29,7 @@ def version() -> None:
     click.echo(__version__)
 
 
-for command in (worker, snapshot, clear, tasks, workers, strike, restore, cancel, quarantine):
+for command in (worker, snapshot, clear, tasks, workers, strike, restore, pause, resume, cancel, quarantine):
     main.add_command(command)
 
 if __name__ == "__main__":

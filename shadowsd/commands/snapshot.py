@@ -37,6 +37,7 @@ def summary(shadow: Shadow, seen: Snapshot) -> str:
         f"{seen.scheduled_count} scheduled",
         f"{seen.ready_count} waiting or running",
         f"{seen.unknown_count} waiting for a worker that knows them",
+        *([f"{seen.paused_count} paused"] if seen.paused_count else []),
         f"{seen.quarantined_count} quarantined",
         counted(len(seen.workers), "worker"),
     ]

@@ -1,4 +1,4 @@
-"""`shadows strike`, `restore` and `cancel`: holding tasks back without a deployment."""
+"""`shadows strike`, `restore`, `pause`, `resume` and `cancel`: holding tasks back without a deployment."""
 
 import json
 from collections.abc import Callable
@@ -83,6 +83,30 @@ def read_value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+@click.command()
+@click.argument("function", required=False)
+@on_shadow
+async def pause(shadow: Shadow, function: str | None) -> None:
+    """Let executions of FUNCTION, or of all functions, wait until `shadows resume`; what runs is finished."""
+    await shadow.pause(function)
+    click.echo(
+        f"Paused {function or 'all functions'} in {shadow.name}. Paused now: {', '.join(await shadow.paused())}."
+    )
+
+
+@click.command()
+@click.argument("function", required=False)
+@on_shadow
+async def resume(shadow: Shadow, function: str | None) -> None:
+    """Let executions of FUNCTION, or of all functions, run again.
+
+    What was paused by its name has to be resumed by its name: `shadows pause` without one is a pause of its own.
+    """
+    await shadow.resume(function)
+    left = ", ".join(await shadow.paused()) or "nothing"
+    click.echo(f"Resumed {function or 'all functions'} in {shadow.name}. Paused now: {left}.")
 
 
 @click.command()

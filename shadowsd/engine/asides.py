@@ -1,9 +1,10 @@
 """What a worker can't run: parked for one that can, or quarantined with the cause."""
 
+from collections.abc import Callable
 from logging import getLogger
 
 from shadows.codec.envelope import FORMAT
-from shadows.connection import Link
+from shadows.connection import Argument, Link
 from shadows.errors import ConnectionFailed, NewerFormat, ServerRefused
 from shadows.keys import PLACES, RETURNED, Keys
 from shadows.records import moment
@@ -20,6 +21,8 @@ logger = getLogger("shadows.worker")
 NEWER = "\0format "
 # What an older release parked so and this one reads.
 READABLE = frozenset(f"{NEWER}{version}" for version in range(1, FORMAT + 1))
+# What the script answers when an entry need not wait.
+NOT_PAUSED = 2
 # How many parked entries are looked at for their age at a time.
 PAGE = 100
 
@@ -67,29 +70,50 @@ class Asides:
 
     async def _park(self, entry: Entry, name: str) -> None:
         keys = self._keys
-        place = PLACES[entry.place - 1]
-        (parked,) = await self._insist(
+        if await self._move(entry, keys.parked(name), keys.unknown, name, b""):
+            self._events.emit(EntryParked(entry.key, entry.function))
+
+    async def _move(self, entry: Entry, parked: str, index: str, name: str, pause: bytes) -> int:
+        keys = self._keys
+        (answer,) = await self._insist(
             PARK,
             [
-                keys.prefix + place,
-                keys.parked(name),
-                keys.unknown,
+                keys.prefix + PLACES[entry.place - 1],
+                parked,
+                index,
                 keys.generation,
                 keys.record(entry.key),
                 keys.stream,
+                keys.strikes,
             ],
-            [f"unknown:{name}", entry.generation, entry.consumer, name],
+            [parked.removeprefix(keys.prefix), entry.generation, entry.consumer, name, pause],
         )
-        if parked:
-            self._events.emit(EntryParked(entry.key, entry.function))
+        return answer
+
+    async def hold(self, entry: Entry, pause: bytes) -> bool:
+        """Sets an entry of a paused function aside; False when it is not paused any more, and may run."""
+        keys, name = self._keys, entry.function
+        return await self._move(entry, keys.held(name), keys.paused, name, pause) != NOT_PAUSED
 
     async def unpark(self, name: str) -> None:
         """Brings back what waits for a function that this worker knows."""
-        keys = self._keys
-        returned = keys.streams[RETURNED - 1]
-        names = [keys.parked(name), keys.unknown, returned, keys.generation, keys.stream]
-        while await self._link.run(UNPARK, names, [keys.prefix, name]):
+        if await self._bring_back(self._keys.parked(name), self._keys.unknown, name):
             logger.info("Entries of the function %r, which had waited for it, came back.", name)
+
+    async def release(self, holds: Callable[[str], bool]) -> None:
+        """Brings back what waits though its function is not paused any more. It may be done by many at once."""
+        for raw in await self._link.call("ZRANGE", self._keys.paused, 0, -1):
+            name = raw.decode(errors="surrogateescape")
+            if not holds(name) and await self._bring_back(self._keys.held(name), self._keys.paused, name):
+                logger.info("The function %r was resumed; its entries came back.", name)
+
+    async def _bring_back(self, parked: str, index: str, name: str) -> bool:
+        keys = self._keys
+        names = [parked, index, keys.streams[RETURNED - 1], keys.generation, keys.stream]
+        came = False
+        while await self._link.run(UNPARK, names, [keys.prefix, name]):
+            came = True
+        return came
 
     async def expire(self, name: str, now: float) -> None:
         """Quarantines what has waited too long for its function."""
@@ -136,7 +160,7 @@ class Asides:
             self._events.emit(EntryQuarantined(key, function, cause))
         tell_pushed_out(pushed_out)
 
-    async def _insist(self, script: Script, keys: list[str], arguments: list[str | int]) -> list[int]:
+    async def _insist(self, script: Script, keys: list[str], arguments: list[Argument]) -> list[int]:
         """Runs a script until it comes through; sent twice, it finds the entry gone and does nothing."""
         while True:
             try:

@@ -23,6 +23,7 @@ from .hosting import Suspects
 from .limits import Limits
 from .membership import Membership
 from .outage import Outage
+from .pauses import Pauses
 from .pulse import Pulse
 from .row import row_of
 from .schedule import Scheduler
@@ -65,10 +66,21 @@ class Assembly:
         )
         self.settler = Settler(self.settling, keys, slots, outage, worker.events, settings.ttl_ms, asides.quarantine)
         self.verdicts = Verdicts(shadow.codec, worker, slots, self.settler, self.limits, worker.events)
+        self.pauses = Pauses(shadow.strikelist, slots, self.verdicts, asides, membership)
         self.watched = watched = Watched(self.control, keys, membership)
         gates = Gates(self.passing, keys, slots, membership, outage, lease.total_seconds())
         self.attempts = Attempts(
-            shadow, worker, slots, self.verdicts, asides, gates, watched, self.limits, self.threads, worker.events
+            shadow,
+            worker,
+            slots,
+            self.verdicts,
+            asides,
+            gates,
+            self.pauses,
+            watched,
+            self.limits,
+            self.threads,
+            worker.events,
         )
         block_ms = min(LONGEST_BLOCK_MS, int(lease.total_seconds() * 500))
         self.reader = Reader(
@@ -83,8 +95,10 @@ class Assembly:
             block_ms,
             lease.total_seconds(),
             worker.seed_again,
+            lambda: None in shadow.strikelist.paused,
             hosting.suspects if hosting else Suspects.ALONE,
         )
+        self.pauses.serve(self.reader.look_beside)
         gates.serve(self.reader, self.attempts.has_gates)
         scheduler = Scheduler(
             self.control, keys, self.signal_link, outage, worker.events, settings.ttl_ms, worker.scheduling_resolution
@@ -93,7 +107,7 @@ class Assembly:
         self.finish = Finish(self.control, keys, slots, self.settler)
         self.signals = Signals(
             self.control, keys, slots, self.reader, scheduler, shadow.strikelist, membership, self.finish.look,
-            gates.look, watched,
+            gates.look, watched, self.pauses,
         )  # fmt: skip
         self.beats = Beats(worker, self.control, scheduler, sweeper, self.signals, asides, self.finish)
         self.pulse = Pulse(

@@ -33,6 +33,7 @@ from .fallback import Fallback
 from .gates import Gates
 from .inject import Injection
 from .limits import Limits
+from .pauses import Pauses
 from .slots import Running, Slots
 from .task_timeout import limited
 from .threads import Threads
@@ -53,6 +54,7 @@ class Attempts:
         verdicts: Verdicts,
         asides: Asides,
         gates: Gates,
+        pauses: Pauses,
         watched: Watched,
         limits: Limits,
         threads: Threads,
@@ -67,6 +69,7 @@ class Attempts:
         self._verdicts = verdicts
         self._asides = asides
         self._gates = gates
+        self._pauses = pauses
         self._watched = watched
         self._limits = limits
         self._threads = threads
@@ -91,6 +94,8 @@ class Attempts:
         """Every way out of here frees the slot: one that stayed taken would leave its entry pending for ever."""
         entry = running.entry
         try:
+            if self._strikelist.paused and await self._pauses.hold(running):
+                return
             try:
                 args, kwargs = self._codec.decode_call(task.arguments, entry.function, entry.key, entry.payload)
             except Exception as error:
@@ -102,13 +107,7 @@ class Attempts:
             injection = self.injection(task)
             if injection.gates and not await self._pass_gates(running, task, injection, args, kwargs):
                 return
-            # Asked once a run, and one look-up when the answer is no.
-            if logger.isEnabledFor(INFO):
-                running.logged = True
-                lines.started(entry, task, args, kwargs)
-            self._watched.begins(entry)
-            if self._events.observers:
-                self._events.emit(TaskStarted(entry, running.started))
+            self._tell_start(running, task, args, kwargs)
             if injection.needed or not task.is_async:
                 await self._run_whole(running, task, injection, args, kwargs)
                 return
@@ -120,6 +119,15 @@ class Attempts:
                 self._verdicts.completed(running, task, result)
         except Exception as error:
             self._verdicts.broke(running, task, error)
+
+    def _tell_start(self, running: Running, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        # Asked once a run, and one look-up when the answer is no.
+        if logger.isEnabledFor(INFO):
+            running.logged = True
+            lines.started(running.entry, task, args, kwargs)
+        self._watched.begins(running.entry)
+        if self._events.observers:
+            self._events.emit(TaskStarted(running.entry, running.started))
 
     def _held_back(self, running: Running, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether the entry must not run, and was ended instead."""
@@ -213,12 +221,16 @@ class Attempts:
         return execution
 
     async def _set_aside_unknown(self, running: Running) -> None:
-        await self._asides.park(running.entry, self._registry)
-        self._slots.finish(running, settles=False)
+        try:
+            await self._asides.park(running.entry, self._registry)
+        finally:
+            self._slots.finish(running, settles=False)
 
     async def _set_aside_payload(self, running: Running, error: Exception) -> None:
-        if isinstance(error, NewerFormat):
-            await self._asides.park_newer(running.entry, error)
-        else:
-            await self._asides.quarantine(running.entry, str(error) or type(error).__name__)
-        self._slots.finish(running, settles=False)
+        try:
+            if isinstance(error, NewerFormat):
+                await self._asides.park_newer(running.entry, error)
+            else:
+                await self._asides.quarantine(running.entry, str(error) or type(error).__name__)
+        finally:
+            self._slots.finish(running, settles=False)

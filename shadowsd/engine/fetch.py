@@ -48,6 +48,7 @@ class Reader:
         block_ms: int,
         lease_seconds: float,
         on_flush: Callable[[], None],
+        is_paused: Callable[[], bool],
         suspects: Suspects = Suspects.ALONE,
     ) -> None:
         self._link = link
@@ -62,6 +63,8 @@ class Reader:
         # A suspect waits so long for an idle worker, before a busy one stops reading to become idle.
         self._leave_to_idle = lease_seconds
         self._on_flush = on_flush
+        # Whether the whole shadow is paused: then nothing is taken.
+        self._is_paused = is_paused
         self._blocked = False
         self._wanted = False
         self._unblocker: asyncio.Task[None] | None = None
@@ -78,7 +81,7 @@ class Reader:
     async def run(self) -> None:
         """Reads until `stop`."""
         while not self.stopping:
-            if not (self._slots.worth_filling and self._membership.held):
+            if not (self._slots.worth_filling and self._membership.held) or self._is_paused():
                 await self._slots.change()
                 continue
             consumer = self._membership.consumer
@@ -252,6 +255,11 @@ class Reader:
             except (ConnectionFailed, ServerRefused, ResponseError):
                 return  # the read ends by itself
             await asyncio.sleep(UNBLOCK_SECONDS)
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether it would start what is handed to it."""
+        return not (self.stopping or self._is_paused())
 
     def stop(self) -> None:
         """Reads no more; what is on its way still arrives and runs."""

@@ -25,7 +25,7 @@ class Finish:
 
     def __init__(self, link: Link, keys: Keys, slots: Slots, settler: Settler) -> None:
         self._link = link
-        self._keys = [*keys.streams, keys.schedule, keys.unknown, keys.quarantine, keys.waiting]
+        self._keys = [*keys.streams, keys.schedule, keys.unknown, keys.quarantine, keys.waiting, keys.paused]
         self._slots = slots
         self._settler = settler
         self._looked = asyncio.Event()
@@ -52,7 +52,7 @@ class Finish:
 
     async def _finished(self) -> bool:
         try:
-            ready, scheduled, parked, quarantined = await self._link.run(FINISHED, self._keys, [])
+            ready, scheduled, parked, quarantined, paused = await self._link.run(FINISHED, self._keys, [])
         except (ConnectionFailed, ServerRefused, ResponseError):
             return False
         if scheduled and not ready and not self._told:
@@ -60,11 +60,12 @@ class Finish:
             logger.info("%d executions are scheduled for later and are waited for; a Perpetual has no end.", scheduled)
         if ready or scheduled:
             return False
-        if parked or quarantined:
+        if parked or quarantined or paused:
             logger.warning(
-                "Finished, but for %d functions whose entries wait for a worker that knows them, and %d quarantined "
-                "entries. See `shadows snapshot`.",
+                "Finished, but for %d functions whose entries wait for a worker that knows them, %d paused functions, "
+                "and %d quarantined entries. See `shadows snapshot`.",
                 parked,
+                paused,
                 quarantined,
             )
         return True

@@ -61,7 +61,8 @@ class Asking(NamedTuple):
 class Feeder(Protocol):
     """The reader, as the gates see it."""
 
-    stopping: bool
+    @property
+    def takes_more(self) -> bool: ...
 
     def start(self, rows: Rows, consumer: str) -> None: ...
 
@@ -215,7 +216,7 @@ class Gates:
                 self._open_soon((name, submission, consumer) for name in names)
 
     async def _open(self, batch: list[tuple[str, str, str]], consumer: str, reserved: int) -> Rows:
-        room = reserved if not self._reader.stopping and consumer == self._membership.consumer else 0
+        room = reserved if self._reader.takes_more and consumer == self._membership.consumer else 0
         arguments: list[Argument] = [self._prefix, consumer, room, 0]
         for name, submission, _ in batch:
             arguments += (name, submission)

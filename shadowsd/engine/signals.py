@@ -12,6 +12,7 @@ from shadows.strikes import Strikes
 
 from .fetch import Reader
 from .membership import Membership
+from .pauses import Pauses
 from .schedule import Scheduler
 from .slots import Slots
 from .watched import Watched
@@ -34,6 +35,7 @@ class Signals:
         changed: Callable[[], None],
         look_at_gates: Callable[[], None],
         watched: Watched,
+        pauses: Pauses,
     ) -> None:
         self._link = link
         self._keys = keys
@@ -45,6 +47,7 @@ class Signals:
         self._changed = changed
         self._look_at_gates = look_at_gates
         self._watched = watched
+        self._pauses = pauses
 
     def hear(self, message: bytes | None) -> None:
         """Handles one message; None is a gap in which any may have been lost."""
@@ -83,6 +86,7 @@ class Signals:
     async def _catch_up(self) -> None:
         """After a gap: what runs here and is not pending for us any more was cancelled meanwhile."""
         await self._load_strikes()
+        await self._pauses.release()
         try:
             for generation, running in tuple(self._slots.running.items()):
                 entry = running.entry

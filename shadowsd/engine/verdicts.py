@@ -114,6 +114,11 @@ class Verdicts:
         lines.failed(entry, error)
         self._end(running, task, "f", self._codec.encode_error(task.name, entry.key, error), successor)
 
+    def not_begun(self, running: Running) -> None:
+        """It did not begin, and is given back to all workers."""
+        self._slots.finish(running, settles=True)
+        self._settler.put(Verdict(running.entry, "b", b"", 0))
+
     def cancelled(self, running: Running, task: Task, reason: str, successor: Successor | None = None) -> None:
         """It does not run, or not to its end, and that is its outcome."""
         self._end(running, task, "x", reason, successor)

@@ -93,8 +93,12 @@ class Worker:
             await self.shadows.strikelist.load()
             self.shared = await stack.enter_async_context(SharedScope(self.shadows, self))
             stack.callback(self._parts.threads.close)
+            listeners = self.shadows.strikelist.listeners
+            listeners.add(self._parts.pauses.changed)
+            stack.callback(listeners.discard, self._parts.pauses.changed)
             await self._parts.signal_link.add(self.shadows.keys.signal, self._parts.signals.hear)
             await self._parts.watched.load()
+            await self._parts.pauses.release()
             self.pulse.start()
             stack.push_async_callback(self.pulse.stop)
             await self._parts.beats.joined()

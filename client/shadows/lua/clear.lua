@@ -2,7 +2,7 @@
 -- Removes what has not started, at most 200 and about 1 MiB a call; running tasks and strikes stay.
 -- Returns {removed, 1 when there may be more}.
 local streams, schedule = { KEYS[1], KEYS[2], KEYS[3] }, KEYS[4]
-local unknown, leases, waiting = KEYS[5], KEYS[6], KEYS[7]
+local unknown, leases, waiting, paused = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local prefix, ttl = ARGV[1], tonumber(ARGV[2])
 local LIMIT, BYTES = 200, 1048576
 
@@ -91,13 +91,15 @@ drop_range(waiting, '-')
 if redis.call('XLEN', waiting) == 0 then redis.call('DEL', waiting) end
 -- Some of them may have had a place at a gate, and what waits there is gone, too.
 if redis.call('EXISTS', prefix .. 'gates') == 1 then redis.call('PUBLISH', prefix .. 'signal', 'gate') end
-for _, name in ipairs(redis.call('ZRANGE', unknown, 0, 0)) do
-  local parked = unknown .. ':' .. name
-  drop_range(parked, '-')
-  if redis.call('XLEN', parked) == 0 then
-    redis.call('DEL', parked)
-    redis.call('ZREM', unknown, name)
+for _, index in ipairs({ unknown, paused }) do
+  for _, name in ipairs(redis.call('ZRANGE', index, 0, 0)) do
+    local parked = index .. ':' .. name
+    drop_range(parked, '-')
+    if redis.call('XLEN', parked) == 0 then
+      redis.call('DEL', parked)
+      redis.call('ZREM', index, name)
+    end
+    more = 1
   end
-  more = 1
 end
 return { removed, more }

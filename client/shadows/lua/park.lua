@@ -1,9 +1,10 @@
 -- running -> queued
--- Parks an entry that this worker can't run until one comes that can: no attempt and no death is counted.
--- Returns 1 parked, 0 not ours any more.
+-- Parks an entry that this worker can't run until one comes that can, or until its function is not paused any more:
+-- then `pause` is the field that says that it is, among the strikes. No attempt and no death is counted.
+-- Returns 1 parked, 0 not ours any more, 2 not paused any more.
 local stream, parked, index, counter, record = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local ready = KEYS[6]
-local place, generation, consumer, name = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local ready, strikes = KEYS[6], KEYS[7]
+local place, generation, consumer, name, pause = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local id = generation .. '-0'
 
 -- The counter follows the clock, so that it rises even over a flush. Where only the counter was lost, and the clock is
@@ -16,6 +17,8 @@ local function last_id(of)
   return 0
 end
 
+-- Whoever resumes brings back what is parked by then: an entry that came later would wait for ever.
+if pause ~= '' and redis.call('HEXISTS', strikes, pause) == 0 then return 2 end
 local owned = redis.pcall('XPENDING', stream, 'workers', id, id, 1, consumer)
 local entry = redis.call('XRANGE', stream, id, id)[1]
 if owned.err or #owned == 0 or not entry then return 0 end
