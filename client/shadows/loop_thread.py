@@ -15,6 +15,7 @@ import os
 import selectors
 import sys
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -40,6 +41,7 @@ class LoopThread:
         with forks.lock:
             forks.loops.add(self)
             self.go_on()
+        forks.close_collected()
 
     def run[T](self, work: Callable[[], Awaitable[T]]) -> T:
         """Awaits `work()` in the loop, and returns or raises what came of it. Blocks the caller meanwhile."""
@@ -56,6 +58,7 @@ class LoopThread:
             if self.closed:
                 raise closed_meanwhile()
             future = asyncio.run_coroutine_threadsafe(awaited(), self._loop)
+        forks.close_collected()
         try:
             return future.result()
         except CancelledError:
@@ -71,9 +74,16 @@ class LoopThread:
                 return
             self.closed = True
             self._loop.call_soon_threadsafe(self._loop.stop)
+        forks.close_collected()
         # The garbage collector may call this in the loop's own thread.
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
+
+    def collected(self) -> None:
+        """As `close`, for the garbage collector. It may run in any thread at any line, also in a new thread whose maker
+        waits for its first sign under the lock: to wait for the lock here would be to wait for ever."""
+        forks.collected.append(self)
+        forks.close_collected()
 
     def _work(self, before: threading.Thread | None) -> None:
         if before is not None:
@@ -129,6 +139,8 @@ class Forks:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.loops: WeakSet[LoopThread] = WeakSet()
+        # Those whose users are gone; whoever has the lock closes them afterwards.
+        self.collected: deque[LoopThread] = deque()
         # Never collected: what would be closed with them is not ours.
         self._parents: list[Any] = []
 
@@ -143,12 +155,24 @@ class Forks:
         for loop in self.loops:
             loop.go_on()
         self.lock.release()
+        self.close_collected()
+
+    def close_collected(self) -> None:
+        """Closes the loops of users that are gone, unless somebody else is about to: it looks again when it is done."""
+        while self.collected and self.lock.acquire(blocking=False):
+            try:
+                loop = self.collected.popleft() if self.collected else None
+            finally:
+                self.lock.release()
+            if loop is not None:
+                loop.close()
 
     def in_child(self) -> None:
         """Everything begins anew. Not every fork runs `before`: those made in C may not."""
         self.lock = threading.RLock()
         self._parents += self.loops
         self.loops = WeakSet()
+        self.collected.clear()
         for loop in self._parents:
             loop.give_up()
 

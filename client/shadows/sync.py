@@ -144,7 +144,7 @@ class Shadow:
                 # Each opening has a client of its own: the queues and connections of a parent are not the child's.
                 self._shadow = self._make()
                 self._thread = LoopThread(functools.partial(self._shadow.__aexit__, None, None, None))
-                finalize(self, self._thread.close)
+                finalize(self, self._thread.collected)
             thread, shadow = self._thread, self._shadow
         return thread.run(lambda: call(shadow))
 
