@@ -16,10 +16,11 @@ from .parts import CONSUMER, delivered, link_of
 
 # A worker that nobody closes: its task waits when the loop stops.
 LOST = """
-import asyncio, sys, time
+import asyncio, os, sys, time
 from datetime import timedelta
 from shadows import Shadow, Worker
 
+gate = sys.argv[3]
 begun = asyncio.Event()
 
 async def job(n: int) -> int:
@@ -40,7 +41,7 @@ loop.run_until_complete(run())
 ENDS = {
     "the process ends": "",
     "the process exits": "sys.exit(3)",
-    "the loop is closed": "loop.close(); print('closed', flush=True); time.sleep(60)",
+    "the loop is closed": "loop.close(); print('closed', flush=True)\nwhile not os.path.exists(gate): time.sleep(0.01)",
 }
 
 
@@ -55,7 +56,8 @@ async def test_a_worker_that_nobody_closed_is_signed_off(end: str, own_redis: Re
     async with Shadow("lost", own_redis.url.replace("127.0.0.1", "localhost")) as shadows:
         execution = await shadows.add(job)(1)
         script = write_script(tmp_path, "lost", LOST + ENDS[end])
-        with Process("-W", "ignore", script, shadows.name, shadows.url) as process:
+        gate = tmp_path / "gate"
+        with Process("-W", "ignore", script, shadows.name, shadows.url, gate) as process:
             if end == "the loop is closed":
                 process.wait_for("closed")
                 await wait_until(lambda: is_empty(shadows), "it has left")
@@ -69,6 +71,8 @@ async def test_a_worker_that_nobody_closed_is_signed_off(end: str, own_redis: Re
             async with working(shadows):
                 assert await execution.get_result(timeout=3) == (1, 1, True)
                 assert await later.get_result(timeout=3) == (2, 1, False)
+            gate.touch()
+            process.wait()
 
 
 async def is_empty(shadows: Shadow) -> bool:
