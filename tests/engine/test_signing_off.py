@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from time import monotonic
 
 from shadows import Shadow
 from shadows.keys import GROUP
@@ -44,6 +45,9 @@ async def test_more_than_one_call_hands_back_goes_back_all_the_same(shadows: Sha
         await wait_until(lambda: not worker.reader._blocked, "the worker does not read")
         executions = [await shadows.add(job)(n) for n in range(201)]
         assert len(await delivered(shadows, 300, worker.membership.consumer)) == 201
+    began = monotonic()
+    worker.pulse.end()  # as at the end of the process: there is nobody to wait for any more
+    assert monotonic() - began < 1
     async with shadows.redis() as redis:
         assert {row["name"] for row in await redis.xinfo_consumers(shadows.keys.stream, GROUP)} == {b"reclaimed"}
     await finish(shadows, concurrency=50)
