@@ -6,12 +6,15 @@ from .inject import Injection
 
 
 async def seed(shadow: Shadow) -> None:
-    """Adds each `Perpetual(automatic=True)` task under its own name; one that is scheduled already stays as it is."""
+    """Adds each `Perpetual(automatic=True)` task under its own name, a `Cron` for its next moment.
+
+    One that is scheduled already stays as it is.
+    """
     calls = []
     for task in shadow.registry:
         perpetual = Injection(task.function).perpetual
         if perpetual is not None and perpetual.automatic:
-            calls.append(TaskCall(task.name, (), {}, key=task.name))
+            calls.append(TaskCall(task.name, (), {}, when=perpetual.first(), key=task.name))
     for execution in await shadow.add_many(calls) if calls else []:
         if execution.schedule_exception is not None:
             raise execution.schedule_exception

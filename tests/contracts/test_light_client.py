@@ -47,7 +47,7 @@ def test_importing_shadows_loads_its_four_libraries_and_nothing_else() -> None:
 
 def test_optional_parts_load_only_when_they_are_used() -> None:
     """They cost time in every process, and are wanted in few."""
-    optional = {"shadows.testing", "shadows.sync", "shadows.tasks", "zoneinfo", "sqlite3", "multiprocessing"}
+    optional = {"shadows.testing", "shadows.sync", "shadows.tasks", "zoneinfo", "cronsim", "sqlite3", "multiprocessing"}
     assert not optional & (loaded("shadows") - loaded(ALLOWED))
 
 

@@ -4,6 +4,7 @@ from uncalled_for import CallArgument, CycleError, Depends, Provided
 
 from shadows.dependencies.arguments import TaskArgument
 from shadows.dependencies.context import DependencyFailed
+from shadows.dependencies.cron import Cron
 from shadows.dependencies.current import (
     CurrentExecution,
     CurrentShadow,
@@ -34,6 +35,7 @@ __all__ = [
     "CompletionHandler",
     "ConcurrencyLimit",
     "Cooldown",
+    "Cron",
     "CurrentExecution",
     "CurrentShadow",
     "CurrentWorker",
