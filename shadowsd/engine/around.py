@@ -4,7 +4,7 @@ They are checked by themselves when the worker is made, and against each task wh
 with a task is refused then. A task that is registered later fails with the same words.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import uncalled_for
@@ -15,6 +15,8 @@ from shadows.dependencies.timeout import Timeout
 from shadows.dependencies.validation import is_async, refuse_bad_factories, refuse_missing_arguments
 from shadows.errors import ConfigurationError, RegistrationError
 
+from .defaults import Default
+
 type Declared = tuple[str, uncalled_for.Dependency[Any]]
 
 WHAT = "expected a mapping of names to dependencies, or a list of dependencies, such as {'trace': Depends(trace)}"
@@ -23,16 +25,26 @@ WHAT = "expected a mapping of names to dependencies, or a list of dependencies, 
 class Around:
     """One worker's dependencies, by name; those of a sequence are named by their position."""
 
-    __slots__ = ("_given",)
+    __slots__ = ("_defaults", "_given")
 
-    def __init__(self, dependencies: Mapping[str, object] | Iterable[object] | None = None) -> None:
-        """Raises ConfigurationError, naming the one that can't work."""
+    def __init__(
+        self,
+        dependencies: Mapping[str, object] | Iterable[object] | None = None,
+        defaults: Sequence[tuple[str, type, Default]] = (),
+    ) -> None:
+        """`defaults` are for the tasks that have none of that kind. ConfigurationError names what can't work."""
         self._given = [(name, _checked(name, item)) for name, item in _named(dependencies)]
-        _refuse_two_of_a_kind(self._given)
+        self._defaults = defaults
+        _refuse_two_of_a_kind([*self._given, *((name, default) for name, _, default in defaults)])
 
     def of(self, function: Callable[..., Any], task: str, declared: list[Declared]) -> list[Declared]:
         """Those that are entered around `function`, which declares some itself; ConfigurationError if they can't be."""
-        given = [item for item in self._given if is_async(function) or not isinstance(item[1], Timeout)]
+        given = [*self._given]
+        for name, kind, default in self._defaults:
+            if not any(isinstance(own, kind) for _, own in declared):
+                given.append((name, default))
+        if not is_async(function):  # what runs in a thread can't be stopped
+            given = [item for item in given if not isinstance(item[1], Timeout)]
         for name, dependency in given:
             _refuse_rivals(name, dependency, task, declared)
             place = f"For the task {task!r}: the worker's dependency {name!r}"

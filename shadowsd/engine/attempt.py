@@ -35,7 +35,6 @@ from .inject import Injection
 from .limits import Limits
 from .pauses import Pauses
 from .slots import Running, Slots
-from .task_timeout import limited
 from .threads import Threads
 from .verdicts import Verdicts
 from .watched import Watched
@@ -74,7 +73,6 @@ class Attempts:
         self._limits = limits
         self._threads = threads
         self._events = events
-        self._task_timeout = worker.hosting.task_timeout if worker.hosting is not None else None
         self._fallback: Fallback | None = worker.fallback
         self._injections: dict[Any, Injection] = {}
 
@@ -177,8 +175,6 @@ class Attempts:
         try:
             async with resolved:
                 call = partial(self._call, task, args, {**kwargs, **resolved.kwargs})
-                if injection.limit is not None:
-                    call = partial(limited, injection.limit, task.name, call)
                 for runtime in resolved.runtimes:
                     call = partial(runtime.run, execution, call)
                 result = await call()
@@ -204,8 +200,7 @@ class Attempts:
         """What is declared for a task, made at its first run."""
         injection = self._injections.get(task.function)
         if injection is None:
-            limit = self._task_timeout if task.is_async else None  # nothing can stop a plain function
-            injection = self._injections[task.function] = Injection(task.function, limit, self._worker.around)
+            injection = self._injections[task.function] = Injection(task.function, self._worker.around)
         return injection
 
     def _execution(self, entry: Entry, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution:

@@ -13,7 +13,6 @@ when closing fails, and takes half as long again.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -47,12 +46,12 @@ class Injection:
     """What one function declares. `needed` is False where that is nothing, and the rest can be skipped."""
 
     __slots__ = (
-        "acting", "acting_around", "acting_by_annotation", "acts", "defaults", "function", "gates", "limit", "name",
-        "needed", "parameters", "perpetual", "positional", "retry", "timeout", "values", "values_around", "wrapping",
+        "acting", "acting_around", "acting_by_annotation", "acts", "defaults", "function", "gates", "name", "needed",
+        "parameters", "perpetual", "positional", "retry", "timeout", "values", "values_around", "wrapping",
     )  # fmt: skip
 
-    def __init__(self, function: Callable[..., Any], limit: timedelta | None = None, around: Around = NOTHING) -> None:
-        """`limit` is the time for functions that declare no Timeout; `around` is entered around all of them."""
+    def __init__(self, function: Callable[..., Any], around: Around = NOTHING) -> None:
+        """`around` is what the worker enters around all functions."""
         self.function = function
         self.name = getattr(function, "__name__", None) or type(function).__name__
         self.positional, self.parameters, annotated = _declarations(function)
@@ -78,8 +77,6 @@ class Injection:
         self.retry = next((each for each in declared if isinstance(each, Retry)), None)
         self.perpetual = next((each for each in declared if isinstance(each, Perpetual)), None)
         self.timeout = next((each for each in declared if isinstance(each, Timeout)), None)
-        self.limit = limit if self.timeout is None else None
-        self.needed = self.needed or self.limit is not None
 
     def terms(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Terms, ...]:
         """What the gates ask for in a call of the task `name` with these arguments."""

@@ -15,12 +15,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from shadows import Shadow
+from shadows.dependencies.retry import Retry
+from shadows.dependencies.timeout import Timeout
 from shadows.errors import ShadowsError
 
 from .around import Around
 from .assembly import Assembly
 from .automatic import seed
 from .closing import Closing
+from .defaults import defaults
 from .events import Events
 from .fallback import Fallback
 from .group import make_group
@@ -50,6 +53,8 @@ class Worker:
         fallback_task: Callable[..., Any] | None = None,
         dependencies: Mapping[str, Any] | Sequence[Any] | None = None,
         *,
+        default_timeout: Timeout | None = None,
+        default_retry: Retry | None = None,
         hosting: Hosting | None = None,
     ) -> None:
         """A setting that can't be right raises ConfigurationError.
@@ -63,6 +68,7 @@ class Worker:
         schedule_automatic_tasks: whether this worker starts `Perpetual(automatic=True)` tasks.
         fallback_task: runs what this worker does not know, called with `*args` and `**kwargs`; else that is parked.
         dependencies: entered around every task, as a mapping of names to dependencies, or a list.
+        default_timeout, default_retry: for tasks that declare no Timeout, or no Retry, of their own.
         hosting: set by the daemon, whose child this process is.
         """
         check(name, concurrency, redelivery_timeout, reconnection_delay, minimum_check_interval, scheduling_resolution)
@@ -75,7 +81,8 @@ class Worker:
         self.scheduling_resolution = scheduling_resolution
         self.schedule_automatic_tasks = schedule_automatic_tasks
         self.fallback = Fallback(fallback_task) if fallback_task is not None else None
-        self.around = Around(dependencies)
+        task_timeout = hosting.task_timeout if hosting is not None else None
+        self.around = Around(dependencies, defaults(default_timeout, default_retry, task_timeout))
         self.hosting = hosting
         self.events = Events()
         self._process = os.getpid()

@@ -37,10 +37,14 @@ class Timeout(Runtime, Provider[object]):
             # The task's own TimeoutError, of a request for example, is not ours to rename.
             if self._limit is None or not self._limit.expired():
                 raise
-            raise TimeoutError(
-                f"{execution.function_name} was cancelled because it ran for longer than its Timeout of "
-                f"{format_duration(self._allowed)}. Give it more time, or call extend() in the task."
-            ) from error
+            raise TimeoutError(self.reason(execution.function_name)) from error
+
+    def reason(self, function_name: str) -> str:
+        """What the TimeoutError of a task says."""
+        return (
+            f"{function_name} was cancelled because it ran for longer than its Timeout of "
+            f"{format_duration(self._allowed)}. Give it more time, or call extend() in the task."
+        )
 
     def extend(self, by: timedelta | None = None) -> None:
         """Move the deadline `by` so much further, or by the base once more."""
