@@ -16,6 +16,7 @@ from shadows.subscriptions import Subscriptions
 from .asides import Asides
 from .attempt import Attempts
 from .beats import Beats
+from .error_hook import ErrorHook
 from .fetch import Reader
 from .finish import Finish
 from .gates import Gates
@@ -65,7 +66,8 @@ class Assembly:
             self.control, keys, outage, worker.events, settings.ttl_ms, unknown_ms, worker.fallback is not None
         )
         self.settler = Settler(self.settling, keys, slots, outage, worker.events, settings.ttl_ms, asides.quarantine)
-        self.verdicts = Verdicts(shadow.codec, worker, slots, self.settler, self.limits, worker.events)
+        hook = ErrorHook(worker.on_error, membership.spawn) if worker.on_error is not None else None
+        self.verdicts = Verdicts(shadow.codec, worker, slots, self.settler, self.limits, worker.events, hook)
         self.pauses = Pauses(shadow.strikelist, slots, self.verdicts, asides, membership)
         self.watched = watched = Watched(self.control, keys, membership)
         gates = Gates(self.passing, keys, slots, membership, outage, lease.total_seconds())

@@ -73,6 +73,7 @@ class Attempts:
         self._limits = limits
         self._threads = threads
         self._events = events
+        self._tells_errors = worker.on_error is not None
         self._fallback: Fallback | None = worker.fallback
         self._injections: dict[Any, Injection] = {}
 
@@ -126,6 +127,8 @@ class Attempts:
         self._watched.begins(running.entry)
         if self._events.observers:
             self._events.emit(TaskStarted(running.entry, running.started))
+        if self._tells_errors:
+            running.execution = self._execution(running.entry, task, args, kwargs)
 
     def _held_back(self, running: Running, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether the entry must not run, and was ended instead."""
@@ -167,7 +170,7 @@ class Attempts:
         self, running: Running, task: Task, injection: Injection, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         """A run with dependencies, or in a thread."""
-        execution = self._execution(running.entry, task, args, kwargs)
+        execution = running.execution or self._execution(running.entry, task, args, kwargs)
         context = TaskContext(self._shadow, self._worker, execution, self._worker.shared)
         resolved = injection.enter(context, args, kwargs)
         outcome: Outcome

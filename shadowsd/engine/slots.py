@@ -6,6 +6,8 @@ from datetime import timedelta
 from enum import StrEnum
 from time import monotonic
 
+from shadows.execution import Execution
+
 from .entries import Entry
 from .hosting import Ledger
 
@@ -21,13 +23,15 @@ class Stop(StrEnum):
 class Running:
     """One entry in a slot."""
 
-    __slots__ = ("entry", "handed_back", "is_async", "logged", "places", "started", "stop", "task")
+    __slots__ = ("entry", "execution", "handed_back", "is_async", "logged", "places", "started", "stop", "task")
 
     def __init__(self, entry: Entry, started: float, is_async: bool) -> None:
         self.entry = entry
         self.started = started
         self.is_async = is_async
         self.task: asyncio.Task[None] | None = None
+        # Made at once only where somebody is told of failures.
+        self.execution: Execution | None = None
         self.stop: Stop | None = None
         self.handed_back = False
         # Whether the log has a line of its start, and so gets one of its end.

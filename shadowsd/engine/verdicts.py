@@ -22,6 +22,7 @@ from shadows.strikes import Strike
 
 from . import lines
 from .entries import Entry
+from .error_hook import ErrorHook
 from .events import Events, TaskEnded
 from .inject import Resolved
 from .interrupts import from_signal
@@ -38,14 +39,16 @@ class Verdicts:
     """Ends the runs of one worker, each in one way."""
 
     def __init__(
-        self, codec: Codec, worker: Any, slots: Slots, settler: Settler, limits: Limits, events: Events
-    ) -> None:
+        self, codec: Codec, worker: Any, slots: Slots, settler: Settler, limits: Limits, events: Events,
+        error_hook: ErrorHook | None = None,
+    ) -> None:  # fmt: skip
         self._codec = codec
         self._worker = worker
         self._slots = slots
         self._settler = settler
         self._limits = limits
         self._events = events
+        self._error_hook = error_hook
 
     def struck(self, running: Running, task: Task, strike: Strike, perpetual: Perpetual | None) -> None:
         """The strike is why the run did not begin."""
@@ -76,6 +79,7 @@ class Verdicts:
             self.completed(running, task, outcome.result, successor)
         elif word == "r":
             lines.retried(running.entry, outcome.exception)
+            self._tell(running, outcome.exception, will_retry=True)
             self._end(running, task, word, b"", successor)
         else:
             self.failed(running, task, outcome.exception, successor)
@@ -112,6 +116,7 @@ class Verdicts:
             self.cancelled(running, task, "the task cancelled itself", successor)
             return
         lines.failed(entry, error)
+        self._tell(running, error, will_retry=False)
         self._end(running, task, "f", self._codec.encode_error(task.name, entry.key, error), successor)
 
     def not_begun(self, running: Running) -> None:
@@ -127,8 +132,15 @@ class Verdicts:
         """Something failed around the run, as a successor that can't be encoded."""
         entry = running.entry
         logger.error("%s with key %r could not be ended as it should.", task.name, entry.key, exc_info=error)
+        self._tell(running, error, will_retry=False)
         if entry.generation in self._slots.running:
             self._finish(running, Verdict(entry, "f", self._codec.encode_error(task.name, entry.key, error), 0))
+
+    def _tell(self, running: Running, error: BaseException, will_retry: bool) -> None:
+        # The failure of a run that was stopped, or given to somebody else, does not count.
+        counts = running.stop is None and not running.handed_back
+        if self._error_hook is not None and running.execution is not None and counts:
+            self._error_hook.tell(running.execution, error, will_retry)
 
     def stopped(self, running: Running, error: BaseException) -> bool:
         """Whether the run was stopped from outside, and what that leaves to do is done."""

@@ -24,6 +24,7 @@ from .assembly import Assembly
 from .automatic import seed
 from .closing import Closing
 from .defaults import defaults
+from .error_hook import OnError, check_hook
 from .events import Events
 from .fallback import Fallback
 from .group import make_group
@@ -55,6 +56,7 @@ class Worker:
         *,
         default_timeout: Timeout | None = None,
         default_retry: Retry | None = None,
+        on_error: OnError | None = None,
         hosting: Hosting | None = None,
     ) -> None:
         """A setting that can't be right raises ConfigurationError.
@@ -69,6 +71,7 @@ class Worker:
         fallback_task: runs what this worker does not know, called with `*args` and `**kwargs`; else that is parked.
         dependencies: entered around every task, as a mapping of names to dependencies, or a list.
         default_timeout, default_retry: for tasks that declare no Timeout, or no Retry, of their own.
+        on_error: called as on_error(execution, exception, will_retry) for each run that failed; may be async.
         hosting: set by the daemon, whose child this process is.
         """
         check(name, concurrency, redelivery_timeout, reconnection_delay, minimum_check_interval, scheduling_resolution)
@@ -81,6 +84,9 @@ class Worker:
         self.scheduling_resolution = scheduling_resolution
         self.schedule_automatic_tasks = schedule_automatic_tasks
         self.fallback = Fallback(fallback_task) if fallback_task is not None else None
+        if on_error is not None:
+            check_hook(on_error)
+        self.on_error = on_error
         task_timeout = hosting.task_timeout if hosting is not None else None
         self.around = Around(dependencies, defaults(default_timeout, default_retry, task_timeout))
         self.hosting = hosting

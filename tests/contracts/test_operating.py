@@ -14,8 +14,8 @@ from tests.contracts.sources import ROOT
 GUIDE = (ROOT / "docs" / "operating.md").read_text()
 OPTIONS = {option.opts[0]: option for option in run.params if option.name != "check_config"}
 ROWS = dict(re.findall(r"^\| `(--[a-z-]+)` \| ([^|]+) \|", GUIDE, re.MULTILINE))
-# Of `run_until_finished`, which no daemon calls.
-OF_NO_DAEMON = {"finish.py"}
+# Of `run_until_finished` and `on_error`, which no daemon has.
+OF_NO_DAEMON = {"finish.py", "error_hook.py"}
 LINES = [
     (path.name, text)
     for folder in ("master", "engine")
