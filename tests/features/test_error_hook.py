@@ -10,6 +10,7 @@ import pytest
 from shadows import Depends, Execution, Retry, Shadow, Worker
 from shadows.dependencies import DependencyFailed
 from shadows.errors import ConfigurationError, ResultError
+from tests.waiting import wait_until
 
 from .workers import finish, working
 
@@ -177,3 +178,22 @@ async def test_what_does_not_tell_its_parameters_is_accepted(shadows: Shadow) ->
     """As some functions written in C."""
     await shadows.add(fails)(7)
     await finish(shadows, on_error=dict)
+
+
+async def test_what_a_cancelled_function_raises_when_it_runs_on_is_not_told(shadows: Shadow) -> None:
+    """A thread can't be stopped; but its outcome does not count any more."""
+    began, go_on = threading.Event(), threading.Event()
+
+    def plain() -> None:
+        began.set()
+        go_on.wait(10)
+        raise ValueError("late")
+
+    await shadows.add(plain, key="plain")()
+    async with working(shadows, on_error=note) as worker:
+        await wait_until(began.is_set, "it runs")
+        await shadows.cancel("plain")
+        await wait_until(lambda: [each.stop for each in worker.slots.running.values()] != [None], "the worker knows")
+        go_on.set()
+        await wait_until(lambda: not worker.slots.running, "the thread is done")
+    assert told == []

@@ -61,6 +61,17 @@ async def test_arguments_are_what_msgpack_carried(brief: Shadow) -> None:
     assert datetime.fromisoformat(at) == moment
 
 
+async def test_its_annotations_are_not_held_against_the_arguments(shadows: Shadow) -> None:
+    """They were meant for another function; a wrong one must not send the entry to the quarantine."""
+
+    async def numbers(*args: int, **kwargs: int) -> str:
+        return f"{args} {kwargs}"
+
+    execution = await shadows.add("retired")("one", two="two")
+    await finish(shadows, fallback_task=numbers)
+    assert await execution.get_result() == "('one',) {'two': 'two'}"
+
+
 async def test_its_own_dependencies_are_filled(shadows: Shadow) -> None:
     """Also with arguments of the unknown function."""
 

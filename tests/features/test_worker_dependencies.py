@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shadows import Depends, Retry, Shadow, Shared, TaskArgument, TaskKey, Timeout, Worker
-from shadows.dependencies import DependencyFailed, Runtime
+from shadows.dependencies import DependencyFailed, FailureHandler, Outcome, Runtime, Successor
 from shadows.errors import ConfigurationError
 from shadows.execution import Execution
 
@@ -144,8 +144,55 @@ async def test_runtimes_wrap_each_other_the_workers_outside(shadows: Shadow) -> 
         events.append("task")
 
     await shadows.add(task)()
-    await finish(shadows, dependencies={"a": Spanned("outer"), "b": Depends(transaction)})
-    assert events == ["begin transaction", "outer task", "task", "after outer", "commit"]
+    around = {"a": Spanned("outer"), "b": Depends(transaction), "c": Spanned("inner")}
+    await finish(shadows, dependencies=around)
+    assert events == [
+        "begin transaction", "outer task", "inner task", "task", "after inner", "after outer", "commit",
+    ]  # fmt: skip
+
+
+class Asked(FailureHandler):
+    """Notes that it was asked, and wants nothing."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def on_failure(self, execution: Execution, outcome: Outcome) -> Successor | None:
+        events.append(self.name)
+        return None
+
+
+async def test_handlers_of_the_task_are_asked_before_those_of_the_worker(shadows: Shadow) -> None:
+    """What a task says of itself is the more particular rule."""
+
+    async def task(own: Asked = Asked("own")) -> None:
+        raise ValueError("no")
+
+    await shadows.add(task)()
+    await finish(shadows, dependencies=[Asked("first"), Asked("second")])
+    assert events == ["own", "first", "second"]
+
+
+class Unready(Spanned):
+    """Can't be entered at first."""
+
+    async def __aenter__(self) -> object:
+        events.append("entered")
+        if events.count("entered") == 1:
+            raise LookupError("not ready")
+        return self
+
+
+async def test_one_around_the_call_that_fails_is_named_and_retried_too(shadows: Shadow) -> None:
+    """The handlers are there whatever fails."""
+    execution = await shadows.add(bill)("acme")
+    await finish(shadows, dependencies={"span": Unready("span")})
+    with pytest.raises(DependencyFailed, match="Unready of its worker's dependency 'span' failed: LookupError: not r"):
+        await execution.get_result()
+    events.clear()
+    execution = await shadows.add(bill)("acme")
+    await finish(shadows, dependencies={"span": Unready("span"), "retry": Retry(attempts=2)})
+    assert await execution.get_result() == "acme"
 
 
 async def test_a_retry_of_the_worker_is_every_tasks(shadows: Shadow) -> None:
