@@ -4,11 +4,17 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from shadows import ConcurrencyLimit
+
 CLOCKS: dict[str, Callable[[], float]] = {"monotonic": time.monotonic, "wall": time.time}
 
 
 async def noop(number: float = 0.0) -> None:
     """Does nothing, so that all that is measured is what surrounds it."""
+
+
+async def one_at_a_time(number: float = 0.0, limit: ConcurrencyLimit = ConcurrencyLimit(1)) -> None:
+    """The same, and only one at a time over all workers."""
 
 
 class Stamps:

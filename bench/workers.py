@@ -42,6 +42,11 @@ class WorkerProcess:
             )
         return line.decode().strip()
 
+    def tell(self, line: str) -> None:
+        """Writes a line to its input."""
+        assert self._process.stdin, "its input is a pipe"
+        self._process.stdin.write(f"{line}\n".encode())
+
     def pss(self) -> float:
         """Its memory in MB; what it shares with other processes counts in parts."""
         return pss(self._process.pid)
