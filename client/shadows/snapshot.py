@@ -57,7 +57,10 @@ class Snapshot(NamedTuple):
     queued: list[TaskRow]
     running: list[TaskRow]
     workers: list[WorkerInfo]
-    paused_count: int = 0
+    # Of those that are ready: they wait at a limit, and for no worker.
+    waiting_at_limits: int
+    # Set aside while their functions are paused.
+    paused_count: int
 
     @property
     def total(self) -> int:
@@ -90,6 +93,7 @@ async def read_snapshot(link: Link, keys: Keys, limit: int) -> Snapshot:
         [row for row in held if row.state is ExecutionState.QUEUED],
         [row for row in held if row.state is ExecutionState.RUNNING],
         await read_workers(link, keys),
+        await link.ask("XLEN", keys.waiting),
         await parked_count(link, keys.paused, limit),
     )
 

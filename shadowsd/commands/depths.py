@@ -63,7 +63,8 @@ class Depths:
             return self.trouble or "What waits in Redis is being asked for."
         running = sum(worker.running for worker in seen.workers)
         waiting = max(0, seen.ready_count - running)
+        limited = f" ({seen.waiting_at_limits} at limits)" if seen.waiting_at_limits else ""
         return (
-            f"In Redis: {waiting} waiting, {seen.scheduled_count} scheduled, {running} running on all nodes, "
+            f"In Redis: {waiting} waiting{limited}, {seen.scheduled_count} scheduled, {running} running on all nodes, "
             f"{seen.unknown_count} parked, {seen.quarantined_count} quarantined"
         )

@@ -35,13 +35,18 @@ def summary(shadow: Shadow, seen: Snapshot) -> str:
     """The counts, which are whole though the lists may be cut."""
     counts = [
         f"{seen.scheduled_count} scheduled",
-        f"{seen.ready_count} waiting or running",
+        f"{seen.ready_count} waiting or running" + at_limits(seen),
         f"{seen.unknown_count} waiting for a worker that knows them",
         *([f"{seen.paused_count} paused"] if seen.paused_count else []),
         f"{seen.quarantined_count} quarantined",
         counted(len(seen.workers), "worker"),
     ]
     return f"{shadow.name} at {shadow.url}: {', '.join(counts)}."
+
+
+def at_limits(seen: Snapshot) -> str:
+    """How many of those that are ready wait at a limit over all workers."""
+    return f" ({seen.waiting_at_limits} of them waiting at limits)" if seen.waiting_at_limits else ""
 
 
 def execution_cells(row: TaskRow, seen: Snapshot) -> tuple[object, ...]:

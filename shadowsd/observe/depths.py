@@ -25,6 +25,7 @@ class Depths(NamedTuple):
     oldest_waiting_seconds: float
     parked_size: int
     quarantine_size: int
+    waiting_at_limits: int
 
 
 class Reading(NamedTuple):
@@ -39,7 +40,7 @@ class DepthGauge:
 
     def __init__(self, link: Link, keys: Keys) -> None:
         self._link = link
-        self._keys = [*keys.streams, keys.schedule, keys.unknown, keys.quarantine]
+        self._keys = [*keys.streams, keys.schedule, keys.unknown, keys.quarantine, keys.waiting]
         self._reading = Reading(up=False, depths=None)
         self._read_at: float | None = None
         self._lock = asyncio.Lock()
@@ -54,7 +55,7 @@ class DepthGauge:
 
     async def _ask(self) -> Reading:
         try:
-            waiting, scheduled, oldest_ms, parked, quarantined = await self._link.run(
+            waiting, scheduled, oldest_ms, parked, quarantined, at_gates = await self._link.run(
                 DEPTHS, self._keys, [], seconds=PATIENCE_SECONDS
             )
         except (ConnectionFailed, ServerRefused):
@@ -62,7 +63,9 @@ class DepthGauge:
         except ResponseError:
             # Something else keeps its data under one of these keys; that is no outage.
             return Reading(up=True, depths=None)
-        return Reading(up=True, depths=Depths(waiting, scheduled, max(0, oldest_ms) / 1000, parked, quarantined))
+        return Reading(
+            up=True, depths=Depths(waiting, scheduled, max(0, oldest_ms) / 1000, parked, quarantined, at_gates)
+        )
 
     async def close(self) -> None:
         """Closes the link."""

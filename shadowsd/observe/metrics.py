@@ -61,6 +61,7 @@ DEPTHS: Final[dict[str, str]] = {
     "queue_depth": "Executions that wait for a free worker, in the whole shadow.",
     "schedule_depth": "Executions that are scheduled for later, in the whole shadow.",
     "oldest_waiting_seconds": "How long the execution at the head of the queue waits already.",
+    "waiting_at_limits": "Executions that wait at a limit, such as a ConcurrencyLimit, and for no worker.",
     "parked_size": "Executions that wait for a worker that knows their function.",
     "quarantine_size": "Executions in the quarantine.",
 }

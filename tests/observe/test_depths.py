@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from shadows import Shadow
+from shadows import ConcurrencyLimit, Shadow
 from shadows.connection import Link
 from shadows.keys import GROUP, RECLAIMED
 from shadows.registry import Registry
@@ -18,6 +18,7 @@ from shadowsd.observe.depths import PATIENCE_SECONDS, DepthGauge, Depths, Readin
 from tests.engine.parts import delivered
 from tests.features.workers import finish, working
 from tests.proxy import Proxy
+from tests.waiting import wait_until
 
 
 async def job() -> None: ...
@@ -41,7 +42,7 @@ def asides_of(shadows: Shadow) -> Asides:
 
 
 async def test_of_a_shadow_that_nobody_used_nothing_waits(shadows: Shadow) -> None:
-    assert await depths_of(shadows) == Depths(0, 0, 0.0, 0, 0)
+    assert await depths_of(shadows) == Depths(0, 0, 0.0, 0, 0, 0)
 
 
 async def test_what_was_added_before_any_worker_came_waits(shadows: Shadow) -> None:
@@ -55,11 +56,34 @@ async def test_what_was_added_before_any_worker_came_waits(shadows: Shadow) -> N
     assert 0.05 <= depths.oldest_waiting_seconds < 5
 
 
+async def test_what_waits_at_a_limit_is_counted_apart(shadows: Shadow) -> None:
+    """More workers would not help it."""
+    hold = asyncio.Event()
+
+    async def limited(limit: ConcurrencyLimit = ConcurrencyLimit(1)) -> None:
+        await hold.wait()
+
+    for _ in range(4):
+        await shadows.add(limited)()
+    async with working(shadows):
+        await wait_until(lambda: at_limits(shadows, 3), "three wait")
+        assert await depths_of(shadows) == Depths(0, 0, 0.0, 0, 0, 3)
+        seen = await shadows.snapshot()
+        assert (seen.ready_count, seen.waiting_at_limits) == (4, 3)
+        assert (len(seen.running), len(seen.queued)) == (1, 3)
+        hold.set()
+        await wait_until(lambda: at_limits(shadows, 0), "nobody waits")
+
+
+async def at_limits(shadows: Shadow, count: int) -> bool:
+    return (await depths_of(shadows)).waiting_at_limits == count
+
+
 async def test_what_runs_does_not_wait(shadows: Shadow) -> None:
     """And what waits behind it is younger."""
     await shadows.add(job)()
     await delivered(shadows)
-    assert await depths_of(shadows) == Depths(0, 0, 0.0, 0, 0)
+    assert await depths_of(shadows) == Depths(0, 0, 0.0, 0, 0, 0)
     await asyncio.sleep(0.3)
     await shadows.add(job)()
     depths = await depths_of(shadows)
@@ -87,7 +111,7 @@ async def test_what_came_back_to_a_known_function_waits_too(shadows: Shadow) -> 
     asides = asides_of(shadows)
     (entry,) = await delivered(shadows)
     await asides.park(entry, Registry())
-    assert await depths_of(shadows) == Depths(0, 0, 0.0, 1, 0)
+    assert await depths_of(shadows) == Depths(0, 0, 0.0, 1, 0, 0)
     await asides.unpark("job")
     depths = await depths_of(shadows)
     assert (depths.queue_depth, depths.parked_size) == (1, 0)
@@ -102,14 +126,14 @@ async def test_what_is_parked_or_quarantined_is_counted_apart(shadows: Shadow) -
     await shadows.add("bad")()
     (entry,) = await delivered(shadows)
     await asides.quarantine(entry, "for this test")
-    assert await depths_of(shadows) == Depths(0, 0, 0.0, 3, 1)
+    assert await depths_of(shadows) == Depths(0, 0, 0.0, 3, 1, 0)
 
 
 async def test_after_all_is_done_nothing_waits(shadows: Shadow) -> None:
     for _ in range(20):
         await shadows.add(job)()
     await finish(shadows)
-    assert await depths_of(shadows) == Depths(0, 0, 0.0, 0, 0)
+    assert await depths_of(shadows) == Depths(0, 0, 0.0, 0, 0, 0)
 
 
 async def test_it_costs_redis_one_small_call(own_redis: RedisServer) -> None:

@@ -1,8 +1,9 @@
 -- observes
 -- Counts what waits, for metrics; its cost does not grow with that. Of parked functions the first 100 are counted.
--- Returns {waiting for a worker, scheduled, ms that the first of the waiting waits (-1: none), parked, quarantined}.
+-- Returns {waiting for a worker, scheduled, ms that the first of the waiting waits (-1: none), parked, quarantined,
+-- waiting at a gate}.
 local streams = { KEYS[1], KEYS[2], KEYS[3] }
-local schedule, unknown, quarantine = KEYS[4], KEYS[5], KEYS[6]
+local schedule, unknown, quarantine, at_gates = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local NAMES = 100
 
 local time = redis.call('TIME')
@@ -54,4 +55,5 @@ for _, name in ipairs(redis.call('ZRANGE', unknown, 0, NAMES - 1)) do
 end
 return {
   waiting, redis.call('ZCARD', schedule), math.floor(oldest_ms), parked, redis.call('XLEN', quarantine),
+  redis.call('XLEN', at_gates),
 }
