@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
-from shadows import Perpetual, Retry, TaskKey
+from shadows import ConcurrencyLimit, Perpetual, Retry, TaskKey
 
 PAUSE_SECONDS = 0.002
 
@@ -114,8 +114,22 @@ async def repeat(journal: str, label: str, times: int, perpetual: Perpetual = Pe
         perpetual.cancel()
 
 
+async def hold_limited(
+    journal: str, label: str, gate: str, limit: ConcurrencyLimit = ConcurrencyLimit(2, scope="hold")
+) -> str:
+    """Runs until the gate is opened, two at a time over all workers."""
+    return await hold(journal, label, gate)
+
+
+async def rest_limited(
+    journal: str, label: str, seconds: float, limit: ConcurrencyLimit = ConcurrencyLimit(2, scope="rest")
+) -> str:
+    """Sleeps on the loop, two at a time over all workers."""
+    return await rest(journal, label, seconds)
+
+
 async def quick() -> None:
     """Does nothing."""
 
 
-TASKS = [quick, rest, hold, hold_thread, block, kill_worker, fail_twice, repeat]
+TASKS = [quick, rest, hold, hold_thread, block, kill_worker, fail_twice, repeat, hold_limited, rest_limited]

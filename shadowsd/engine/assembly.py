@@ -25,6 +25,7 @@ from .limits import Limits
 from .membership import Membership
 from .outage import Outage
 from .pauses import Pauses
+from .places import Places
 from .pulse import Pulse
 from .row import row_of
 from .schedule import Scheduler
@@ -70,7 +71,8 @@ class Assembly:
         self.verdicts = Verdicts(shadow.codec, worker, slots, self.settler, self.limits, worker.events, hook)
         self.pauses = Pauses(shadow.strikelist, slots, self.verdicts, asides, membership)
         self.watched = watched = Watched(self.control, keys, membership)
-        gates = Gates(self.passing, keys, slots, membership, outage, lease.total_seconds())
+        self.places = places = Places(self.passing, keys, slots, membership, outage, lease.total_seconds())
+        self.gates = gates = Gates(self.passing, keys, membership, places)
         self.attempts = Attempts(
             shadow,
             worker,
@@ -101,7 +103,7 @@ class Assembly:
             hosting.suspects if hosting else Suspects.ALONE,
         )
         self.pauses.serve(self.reader.look_beside)
-        gates.serve(self.reader, self.attempts.has_gates)
+        places.serve(self.reader, self.attempts.has_gates)
         scheduler = Scheduler(
             self.control, keys, self.signal_link, outage, worker.events, settings.ttl_ms, worker.scheduling_resolution
         )
@@ -109,13 +111,15 @@ class Assembly:
         self.finish = Finish(self.control, keys, slots, self.settler)
         self.signals = Signals(
             self.control, keys, slots, self.reader, scheduler, shadow.strikelist, membership, self.finish.look,
-            gates.look, watched, self.pauses,
+            places.look, watched, self.pauses,
         )  # fmt: skip
-        self.beats = Beats(worker, self.control, scheduler, sweeper, self.signals, asides, self.finish)
+        self.beats = Beats(
+            worker, self.control, scheduler, sweeper, self.signals, asides, self.finish, places.look_again
+        )
         self.pulse = Pulse(
             server, keys, membership, settings.heartbeat_interval.total_seconds(),
             int(lease.total_seconds() * 1000), worker.redelivery_timeout.total_seconds(),
             partial(row_of, worker), self.beats.came, self.beats.failed,
         )  # fmt: skip
         self.beats.beat_now = self.pulse.beat_now
-        self.repeating = (scheduler.run, sweeper.sweep_forever, self.beats.verify_forever, gates.look_forever)
+        self.repeating = (scheduler.run, sweeper.sweep_forever, self.beats.verify_forever, places.keep_forever)

@@ -1,7 +1,7 @@
 """One run of one entry, from its payload to the end of its call.
 
 1. The function is looked up and the payload decoded; what can't be decoded is quarantined.
-2. A struck run, and one beyond `run_at_most`, is cancelled instead.
+2. A struck run, and one beyond `run_at_most`, is cancelled instead; limits over all workers let it wait.
 3. The function runs: on the loop, or in a thread when it is a plain `def`.
 4. What became of it is for `verdicts.py` to say.
 """
@@ -85,28 +85,38 @@ class Attempts:
         running = Running(entry, monotonic(), task is None or task.is_async)
         if not self._slots.take(running):
             return
-        run = self._run(running, task) if task is not None else self._set_aside_unknown(running)
+        if task is None:
+            run = self._set_aside_unknown(running)
+        elif self._strikelist.paused:
+            run = self._run_unless_paused(running, task)
+        else:
+            run = self._run(running, task)
         # Eager: a no-op costs no extra turn of the loop, and a batch of them settles together.
         running.task = asyncio.Task(run, loop=asyncio.get_running_loop(), eager_start=True)
+
+    async def _run_unless_paused(self, running: Running, task: Task) -> None:
+        if not await self._pauses.hold(running):
+            await self._run(running, task)
 
     async def _run(self, running: Running, task: Task) -> None:
         """Every way out of here frees the slot: one that stayed taken would leave its entry pending for ever."""
         entry = running.entry
         try:
-            if self._strikelist.paused and await self._pauses.hold(running):
-                return
             try:
                 args, kwargs = self._codec.decode_call(task.arguments, entry.function, entry.key, entry.payload)
             except Exception as error:
                 # Whatever it is, it is this entry's fault, and ends this entry only.
                 await self._set_aside_payload(running, error)
                 return
-            if (self._strikelist.strikes or self._limits.active) and self._held_back(running, task, args, kwargs):
+            if self._strikelist.strikes and self._is_struck(running, task, args, kwargs):
                 return
             injection = self.injection(task)
-            if injection.gates and not await self._pass_gates(running, task, injection, args, kwargs):
+            if (injection.gates or entry.places) and not await self._pass_gates(running, task, injection, args, kwargs):
                 return
-            self._tell_start(running, task, args, kwargs)
+            # Only now: who waits at a gate comes here again.
+            if self._limits.active and self._is_over(running, task):
+                return
+            self._tell(running, task, args, kwargs)
             if injection.needed or not task.is_async:
                 await self._run_whole(running, task, injection, args, kwargs)
                 return
@@ -119,7 +129,8 @@ class Attempts:
         except Exception as error:
             self._verdicts.broke(running, task, error)
 
-    def _tell_start(self, running: Running, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _tell(self, running: Running, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """The run begins: the log, who follows its key, and observers hear of it."""
         # Asked once a run, and one look-up when the answer is no.
         if logger.isEnabledFor(INFO):
             running.logged = True
@@ -130,15 +141,19 @@ class Attempts:
         if self._tells_errors:
             running.execution = self._execution(running.entry, task, args, kwargs)
 
-    def _held_back(self, running: Running, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    def _is_struck(self, running: Running, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether the entry must not run, and was ended instead."""
-        if struck := self._strikelist.struck(task.function, task.name, args, kwargs):
+        struck = self._strikelist.struck(task.function, task.name, args, kwargs)
+        if struck:
             self._verdicts.struck(running, task, struck, self.injection(task).perpetual)
-            return True
-        if not self._limits.admit(running.entry):
+        return struck is not None
+
+    def _is_over(self, running: Running, task: Task) -> bool:
+        """Whether `run_at_most` has no run left for the entry, and it was ended instead."""
+        over = not self._limits.admit(running.entry)
+        if over:
             self._verdicts.cancelled(running, task, "run_at_most reached its number")
-            return True
-        return False
+        return over
 
     async def _pass_gates(
         self, running: Running, task: Task, injection: Injection, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -149,7 +164,7 @@ class Attempts:
         except asyncio.CancelledError:
             # What is pending for this worker still is handed over when it signs off, or found by the next look.
             self._slots.finish(running, settles=False)
-            self._gates.verify()
+            self._gates.left()
             return False
         if answer.word == "d":
             logger.info("%s with key %r does not run: %s.", task.name, running.entry.key, answer.reason)

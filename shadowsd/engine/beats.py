@@ -27,8 +27,9 @@ logger = getLogger("shadows.worker")
 VERIFY_SECONDS = 60.0
 # A lease is looked at this long after its end, so that the look does not come a moment too early.
 AFTER_EXPIRY_MS = 5
-# A bit in a beat's answer about what waits beside the stream.
+# Bits in a beat's answer about what waits beside the stream.
 SUSPECTS_WAIT = 2
+WAITS_AT_GATES = 4
 
 
 class Beats:
@@ -43,6 +44,7 @@ class Beats:
         signals: Signals,
         asides: Asides,
         finish: Finish,
+        look_at_gates: Callable[[], None],
     ) -> None:
         self._worker = worker
         self._shadow = worker.shadows
@@ -52,6 +54,7 @@ class Beats:
         self._signals = signals
         self._asides = asides
         self._finish = finish
+        self._look_at_gates = look_at_gates
         self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._obstacle: Exception | None = None
         self._published = -1
@@ -83,7 +86,9 @@ class Beats:
             events.emit(BeatCame(monotonic() - beat.arrived, beat.now / 1000 - beat.arrived))
         self._sweeper.beat_came_through(beat.connection, beat.arrived, beat.now)
         self._signals.reload_strikes(beat.strikes)
-        if beat.beside:
+        if beat.beside & WAITS_AT_GATES:
+            self._look_at_gates()
+        if beat.beside & ~WAITS_AT_GATES:
             self._worker.reader.look_beside(suspects=bool(beat.beside & SUSPECTS_WAIT))
         self._scheduler.due_in(beat.next_due)
         known = [name for name in map(readable, beat.parked) if self._asides.can_run(name, self._shadow.registry)]

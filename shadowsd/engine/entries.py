@@ -3,15 +3,22 @@
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from shadows.keys import STREAM, SUSPECTS
 from shadows.records import moment
+
+# The limits at which an entry waited, each with its number then: their places came with it.
+type Held = tuple[tuple[str, int], ...]
+
+HELD = msgspec.msgpack.Decoder(tuple[tuple[str, int], ...])
 
 
 class Entry:
     """What a worker was handed: where it lies, what it asks for, and how often it was handed out before."""
 
     __slots__ = (
-        "attempt", "consumer", "deliveries", "due", "function", "generation", "key", "payload", "place",
+        "attempt", "consumer", "deliveries", "due", "function", "generation", "key", "payload", "place", "places",
         "submission",
     )  # fmt: skip
 
@@ -26,6 +33,7 @@ class Entry:
         self.attempt = 1
         self.submission = generation
         self.due: float | None = None
+        self.places: Held = ()
         # Written by `submit` in this order; anything else is read by name.
         if len(fields) == 6 and fields[0] == b"k" and fields[2] == b"f" and fields[4] == b"p":
             self.key = fields[1].decode()
@@ -44,6 +52,8 @@ class Entry:
         self.attempt = int(fields.get(b"a", 1))
         self.submission = fields.get(b"n", generation_bytes(self.generation)).decode()
         self.due = float(fields[b"w"]) if b"w" in fields else None
+        if b"gt" in fields:
+            self.places = held_of(fields[b"gt"])
 
     @property
     def id(self) -> str:
@@ -59,6 +69,14 @@ class Entry:
     def redelivered(self) -> bool:
         """Whether a worker was handed this execution before; a suspect was, under the numbers that it had then."""
         return self.deliveries > 1 or self.place == SUSPECTS
+
+
+def held_of(field: bytes) -> Held:
+    """The limits in the field of an entry; none when it is damaged: it asks once more then."""
+    try:
+        return HELD.decode(field)
+    except msgspec.DecodeError:
+        return ()
 
 
 def generation_bytes(generation: str) -> bytes:

@@ -78,6 +78,11 @@ class Reader:
         self.client_id = 0
         self._known_as = ""
 
+    @property
+    def accepts(self) -> bool:
+        """Whether more may be handed to this worker than it asks for: not to one that is for a suspect alone."""
+        return not (self.stopping or self._is_paused()) and self._mode is not Suspects.ONLY
+
     async def run(self) -> None:
         """Reads until `stop`."""
         while not self.stopping:
@@ -255,11 +260,6 @@ class Reader:
             except (ConnectionFailed, ServerRefused, ResponseError):
                 return  # the read ends by itself
             await asyncio.sleep(UNBLOCK_SECONDS)
-
-    @property
-    def takes_more(self) -> bool:
-        """Whether it would start what is handed to it."""
-        return not (self.stopping or self._is_paused())
 
     def stop(self) -> None:
         """Reads no more; what is on its way still arrives and runs."""

@@ -74,7 +74,7 @@ class Pulse:
         self._link = Link(server, f"pulse:{membership.incarnation}")
         self._keys = [
             *keys.streams, keys.leases, keys.workers, keys.schedule, keys.strikes, keys.unknown, keys.generation,
-            keys.functions
+            keys.functions, keys.gates,
         ]  # fmt: skip
         self._leave_keys = [*keys.streams, keys.leases, keys.workers, keys.functions]
         self._prefix = keys.prefix

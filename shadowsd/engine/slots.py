@@ -36,8 +36,8 @@ class Running:
         self.handed_back = False
         # Whether the log has a line of its start, and so gets one of its end.
         self.logged = False
-        # The gates at which it has a place.
-        self.places: list[str] = []
+        # The limits at which it has a place, with their numbers; those where it waited came with it.
+        self.places = entry.places
 
     @property
     def elapsed(self) -> timedelta:
@@ -76,8 +76,8 @@ class Slots:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing runs and every outcome is written."""
-        return not self.running and not self.unsettled
+        """Whether nothing runs, every outcome is written, and nothing may come with an answer that is on its way."""
+        return not self.running and not self.unsettled and not self.reserved
 
     @property
     def unfinished(self) -> list[asyncio.Task[None]]:
@@ -111,7 +111,9 @@ class Slots:
         self.running.pop(generation, None)
         if self._ledger is not None:
             self._ledger.end(generation)
-        if running.places:
+        # A plain function that was given up runs on in its thread: its place stays taken while this worker lives, and
+        # is then its execution's, which runs elsewhere.
+        if running.places and not running.handed_back:
             self.on_finish(running)
         if settles:
             self.unsettled[generation] = running.entry

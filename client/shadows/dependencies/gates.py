@@ -5,6 +5,7 @@ execution at once: it starts, waits at a gate, comes later, or is dropped (`lua/
 takes no slot of any worker.
 """
 
+import re
 from abc import abstractmethod
 from datetime import timedelta
 from enum import Enum
@@ -19,6 +20,8 @@ NOTHING = timedelta(0)
 SAID_BY_STR = (str, int, float, bool, UUID, type(None))
 # A longer value, or one that no terminal could show, is known by its digest: no key of Redis grows with an argument.
 LONGEST_VALUE = 100
+# What the repr of an object without one of its own has in it: another in each process.
+ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
 
 
 class Terms(NamedTuple):
@@ -41,6 +44,11 @@ class Gate(Dependency[object]):
     kind: ClassVar[str]
 
     def __init__(self, argument: str | None, scope: str | None) -> None:
+        if scope is not None and not (0 < len(scope) <= LONGEST_VALUE and scope.isprintable()):
+            raise ValueError(
+                f"{type(self).__name__}(scope={scope[:LONGEST_VALUE]!r}) can't be shown to people and be a part of a "
+                f"key; pass 1 to {LONGEST_VALUE} characters that can be printed."
+            )
         self.argument = argument
         self.scope = scope
 
@@ -73,8 +81,7 @@ class ConcurrencyLimit(Gate):
         """A `max_concurrent` below 1 raises ValueError."""
         if isinstance(argument, int):
             max_concurrent, argument = argument, None
-        if max_concurrent < 1:
-            raise ValueError(f"ConcurrencyLimit(max_concurrent={max_concurrent}) lets nothing run; pass 1 or more.")
+        whole_number("ConcurrencyLimit", "max_concurrent", max_concurrent)
         super().__init__(argument, scope)
         self.max_concurrent = max_concurrent
 
@@ -101,8 +108,7 @@ class RateLimit(Gate):
         scope: str | None = None,
     ) -> None:
         """A `limit` below 1 or a `per` that is not above 0 raises ValueError."""
-        if limit < 1:
-            raise ValueError(f"RateLimit({limit}) lets nothing start; pass 1 or more.")
+        whole_number("RateLimit", "limit", limit)
         super().__init__(argument, scope)
         self.limit = limit
         self.per = above_nothing("RateLimit", "per", per)
@@ -149,6 +155,12 @@ class Debounce(Gate):
         return milliseconds(self.settle), 0
 
 
+def whole_number(gate: str, name: str, value: int) -> None:
+    """Raises ValueError unless it is one, and lets something through."""
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{gate}({name}={value!r}) lets nothing through; pass a whole number of 1 or more.")
+
+
 def above_nothing(gate: str, name: str, value: timedelta) -> timedelta:
     """The value, unless it is no time at all."""
     if value <= NOTHING:
@@ -162,13 +174,32 @@ def milliseconds(value: timedelta) -> int:
 
 
 def named(value: Any) -> str:
-    """How a gate of an argument names one value of it; equal values have one name."""
-    said = str(value) if isinstance(value, SAID_BY_STR) and not isinstance(value, Enum) else repr(value)
-    if type(value).__repr__ is object.__dict__["__repr__"]:
-        raise TypeError(
-            f"A gate tells values apart by their repr, and that of a {type(value).__qualname__} is its address. Limit "
-            f"by an argument such as an id, or give the class a __repr__."
-        )
+    """How a gate of an argument names one value of it; equal values have one name, in every process."""
+    said = told(value)
     if len(said) > LONGEST_VALUE or not said.isprintable():
         return sha256(said.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()
     return said
+
+
+def told(value: Any) -> str:
+    """The value in words. The order in which a set or a dict prints is not the same everywhere."""
+    if isinstance(value, SAID_BY_STR) and not isinstance(value, Enum):
+        return str(value)
+    if isinstance(value, (set, frozenset)):
+        return f"{{{', '.join(sorted(map(told_inside, value)))}}}"
+    if isinstance(value, dict):
+        return f"{{{', '.join(sorted(f'{told_inside(key)}: {told_inside(each)}' for key, each in value.items()))}}}"
+    if type(value) in (list, tuple):
+        return f"{type(value).__name__}({', '.join(map(told_inside, value))})"
+    said = repr(value)
+    if ADDRESS.search(said):
+        raise TypeError(
+            f"A gate tells values apart by their repr, and that of a {type(value).__qualname__} has an address in it, "
+            f"{said[:LONGEST_VALUE]}. Limit by an argument such as an id, or give the class a __repr__."
+        )
+    return said
+
+
+def told_inside(value: Any) -> str:
+    """The same inside of another value, where a text needs its quotes."""
+    return repr(value) if isinstance(value, str) and not isinstance(value, Enum) else told(value)

@@ -222,6 +222,9 @@ def _inner_dependencies(dependency: AnyDependency, factory: Function) -> Iterato
     for parameter, value in bindings.items():
         if isinstance(value, uncalled_for.Dependency):
             yield parameter, value
+    # Of those in types that give no value, what is for tasks would be ignored.
+    for parameter, dependencies in get_annotation_dependencies(factory).items():
+        yield from ((parameter, each) for each in dependencies if isinstance(each, ONE_PER_TASK))
 
 
 def is_async(function: Function) -> bool:

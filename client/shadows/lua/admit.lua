@@ -2,14 +2,14 @@
 -- Leads executions through the gates of their functions, each whole: it starts, waits at one, comes later, or is to be
 -- dropped. Called again with the same it says the same, so a lost reply does no harm.
 -- Returns {word, detail, freed} an item: "a" it starts, "w" it waits, "l" it comes later, "n" it is not ours any more,
--- "d" it is to be dropped, for the reason in detail; freed is 1 when a place that it had is free, for `open` to give.
+-- "d" it is to be dropped, for the reason in detail; freed is 1 when there is room for who waits, for `open` to give.
 local streams = { KEYS[1], KEYS[2], KEYS[3] }
-local waiting, schedule, counter, index, records = KEYS[4], KEYS[5], KEYS[6], KEYS[7], 7
+local waiting, schedule, counter, index, leases, records = KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], 8
 local prefix, consumer = ARGV[1], ARGV[2]
 local FIRST, FIELDS, TERMS = 3, 8, 4
-local DAY_MS = 24 * 3600 * 1000
+local SECOND_MS, DAY_MS, HOLDERS = 1000, 24 * 3600 * 1000, 100
 
-local call, pcall = redis.call, redis.pcall
+local call, pcall, try = redis.call, redis.pcall, pcall
 local time = call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 local earliest, started = nil, 0
@@ -32,6 +32,12 @@ local function next_generation()
   return placed
 end
 
+-- What somebody else wrote there is nothing.
+local function unpacked(value)
+  local fine, seen = try(cmsgpack.unpack, value or '')
+  return fine and type(seen) == 'table' and seen or {}
+end
+
 -- Each of these answers nothing when the item may pass, and else a word with its detail.
 local ask = {}
 
@@ -39,10 +45,10 @@ function ask.d(item, gate)
   if item.admitted or item.attempt > 1 then return end
   local key, due = prefix .. 'gate:' .. gate.name, item.base + gate.first
   local said = call('GET', key)
-  local last = said and cmsgpack.unpack(said)
-  if last and tonumber(last[1]) > tonumber(item.submission) then return 'd', 'debounced: a later submission came' end
+  local last = unpacked(said)
+  if last[1] and tonumber(last[1]) > tonumber(item.submission) then return 'd', 'debounced: a later submission came' end
   -- Its base moves when it is put off; what it was put off to, at first, is what counts.
-  if last and last[1] == item.submission then due = last[2] end
+  if last[1] == item.submission then due = last[2] end
   call('SET', key, cmsgpack.pack({ item.submission, due }), 'PX', gate.first + DAY_MS)
   if now < due then return 'l', due end
 end
@@ -53,30 +59,67 @@ function ask.w(item, gate)
   if first and first ~= item.submission then return 'd', 'cooling down: another one ran within the window' end
 end
 
+-- A place is kept by an execution that waits for a worker or is pending, and by a living worker that ran it: after a
+-- cancel the entry is gone, and the task may still run. What is parked keeps none, and asks again.
+local function is_kept(submission, who, key)
+  local seen = pcall('HMGET', prefix .. 'task:' .. key, 's', 'g', 'n', 'at')
+  if not seen.err and seen[1] == 'queued' and seen[2] and (seen[3] or seen[2]) == submission
+    and string.sub(seen[4] or '', 1, 8) ~= 'unknown:' then
+    local id = seen[2] .. '-0'
+    if #call('XRANGE', prefix .. (seen[4] or 'stream'), id, id) > 0 then return true end
+  end
+  return who ~= '' and tonumber(call('ZSCORE', leases, who) or 0) > now
+end
+
+local function take_back_lost(holders)
+  local held = call('HRANDFIELD', holders, HOLDERS, 'WITHVALUES')
+  for i = 1, #held, 2 do
+    local holder = unpacked(held[i + 1])
+    if not is_kept(held[i], holder[1] or '', holder[2] or '') then call('HDEL', holders, held[i]) end
+  end
+end
+
 function ask.c(item, gate)
-  if call('HEXISTS', prefix .. 'gate:' .. gate.name, item.submission) == 1 then return end
-  local first = call('ZRANGE', prefix .. 'queue:' .. gate.name, 0, 0, 'WITHSCORES')[2]
-  local room = call('HLEN', prefix .. 'gate:' .. gate.name) < gate.first
+  local holders, queue = prefix .. 'gate:' .. gate.name, prefix .. 'queue:' .. gate.name
+  -- More than the limit hold places when a deploy lowered it: who can wait, does.
+  local has = call('HEXISTS', holders, item.submission) == 1
+  if has and call('HLEN', holders) <= gate.first then return end
+  local first = call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]
+  -- Nobody looks for lost places before somebody waits.
+  if not has and not first and call('HLEN', holders) >= gate.first then take_back_lost(holders) end
+  local room = call('HLEN', holders) < gate.first
   -- There is room, and somebody waits: he was cancelled, or who should have opened to him died. It is opened now.
   if room and first then item.freed = true end
   if not room or (first and tonumber(first) < tonumber(item.submission)) then return 'w', gate.name end
 end
 
--- The members are starts, and what is planned ("p" and its submission): each is a place in some stretch of time.
+-- Starts, and behind them what is planned: each takes a place in some stretch of time. What is planned minds only the
+-- plans before its own, and everything else minds all of them.
 function ask.r(item, gate)
-  local key, most, per = prefix .. 'gate:' .. gate.name, math.abs(gate.first), gate.second
-  call('ZREMRANGEBYSCORE', key, '-inf', now - per)
-  if call('ZSCORE', key, item.start) then return end
-  local planned = call('ZREM', key, 'p' .. item.submission) == 1
+  local starts, plans = prefix .. 'gate:' .. gate.name, prefix .. 'queue:' .. gate.name
+  local most, per = math.abs(gate.first), gate.second
+  call('ZREMRANGEBYSCORE', starts, '-inf', now - per)
+  call('ZREMRANGEBYSCORE', plans, '-inf', now - per)
+  if call('ZSCORE', starts, item.start) then return end
+  local own = call('ZSCORE', plans, item.submission)
+  if own then call('ZREM', plans, item.submission) end
+  local bound = own and '(' .. own or '+inf'
+  local ahead = call('ZCOUNT', plans, '-inf', bound)
   local before
-  if planned then
-    before = call('ZREVRANGEBYSCORE', key, now, '-inf', 'WITHSCORES', 'LIMIT', most - 1, 1)[2]
+  if ahead >= most then
+    before = call('ZREVRANGEBYSCORE', plans, bound, '-inf', 'WITHSCORES', 'LIMIT', most - 1, 1)[2]
   else
-    before = call('ZREVRANGE', key, most - 1, most - 1, 'WITHSCORES')[2]
+    before = call('ZREVRANGE', starts, most - ahead - 1, most - ahead - 1, 'WITHSCORES')[2]
   end
   if not before then return end
   if gate.first < 0 then return 'd', 'over its rate limit' end
-  return 'l', tonumber(before) + per, key
+  return 'l', tonumber(before) + per, gate
+end
+
+-- What is in a sorted set of times counts for so long.
+local function expire(key, per)
+  local last = call('ZREVRANGE', key, 0, 0, 'WITHSCORES')[2]
+  call('PEXPIRE', key, math.ceil(last - now) + per + SECOND_MS)
 end
 
 local take = {}
@@ -88,7 +131,9 @@ function take.w(item, gate)
 end
 
 function take.c(item, gate)
-  call('HSET', prefix .. 'gate:' .. gate.name, item.submission, cmsgpack.pack({ consumer, item.key }))
+  local key = prefix .. 'gate:' .. gate.name
+  call('HSET', key, item.submission, cmsgpack.pack({ consumer, item.key, item.generation }))
+  call('PEXPIRE', key, DAY_MS)
 end
 
 function take.r(item, gate)
@@ -96,8 +141,18 @@ function take.r(item, gate)
   -- Of those that start in one call each is a microsecond later, so that who follows them keeps the order, too.
   call('ZADD', key, now + started / 1000, item.start)
   started = started + 1
-  local last = call('ZREVRANGE', key, 0, 0, 'WITHSCORES')[2]
-  call('PEXPIRE', key, math.ceil(last - now) + gate.second + DAY_MS)
+  expire(key, gate.second)
+end
+
+-- It was let in at limits that its function does not have any more, since a deploy: others wait there still.
+local function leave_old(item)
+  local known = {}
+  for _, gate in ipairs(item.gates) do known[gate.name] = true end
+  for _, old in ipairs(unpacked(item.named.gt)) do
+    if not known[old[1]] and call('HDEL', prefix .. 'gate:' .. old[1], item.submission) == 1 then
+      call('PUBLISH', prefix .. 'signal', 'gate')
+    end
+  end
 end
 
 -- Who does not start now keeps no place.
@@ -125,7 +180,7 @@ local function wait(item, name)
       fields[#fields + 1], fields[#fields + 2] = item.fields[i], item.fields[i + 1]
     end
   end
-  call('HSET', item.record, 'g', placed, 's', 'queued', 'n', item.submission, 'at', 'waiting')
+  call('HSET', item.record, 'g', placed, 's', 'queued', 'n', item.submission, 'f', item.named.f, 'at', 'waiting')
   call('XADD', waiting, placed .. '-0', 'n', item.submission, 'gt', cmsgpack.pack(asked), unpack(fields))
   leave_stream(item)
   call('ZADD', prefix .. 'queue:' .. name, item.submission, placed)
@@ -134,8 +189,8 @@ end
 
 local function come_later(item, due, rate)
   if rate then
-    call('ZADD', rate, due, 'p' .. item.submission)
-    call('PEXPIRE', rate, math.ceil(due - now) + DAY_MS)
+    call('ZADD', prefix .. 'queue:' .. rate.name, due, item.submission)
+    expire(prefix .. 'queue:' .. rate.name, rate.second)
   end
   call('HDEL', item.record, 'at')
   call('HSET', item.record, 'g', next_generation(), 's', 'scheduled', 'n', item.submission, 'a', item.attempt,
@@ -151,7 +206,8 @@ local function find(item)
   if owned.err or not owned[1] then return false end
   local entry = call('XRANGE', item.stream, item.id, item.id)[1]
   local seen = pcall('HMGET', item.record, 'g', 'ad')
-  if not entry or seen.err or (seen[1] and seen[1] .. '-0' ~= item.id) then return false end
+  if seen.err then error(seen.err) end
+  if not entry or (seen[1] and seen[1] .. '-0' ~= item.id) then return false end
   item.fields, item.named = entry[2], {}
   for i = 1, #entry[2], 2 do item.named[entry[2][i]] = entry[2][i + 1] end
   item.admitted = seen[2] == item.submission
@@ -160,6 +216,7 @@ end
 
 local function admit(item)
   if not find(item) then return { 'n', '', 0 } end
+  leave_old(item)
   for _, gate in ipairs(item.gates) do
     local word, detail, rate = ask[gate.kind](item, gate)
     if word then
@@ -178,8 +235,8 @@ local out, cursor = {}, FIRST
 while cursor <= #ARGV do
   local n = #out + 1
   local place, generation, submission, attempt, base, start, key, count = unpack(ARGV, cursor, cursor + FIELDS - 1)
-  local item = { stream = streams[tonumber(place)], id = generation .. '-0', submission = submission, key = key,
-    attempt = tonumber(attempt), base = tonumber(base), start = start, record = KEYS[records + n], gates = {} }
+  local item = { stream = streams[tonumber(place)], id = generation .. '-0', generation = generation,
+    submission = submission, key = key, attempt = tonumber(attempt), base = tonumber(base), start = start, record = KEYS[records + n], gates = {} }
   cursor = cursor + FIELDS
   for _ = 1, tonumber(count) do
     item.gates[#item.gates + 1] = { kind = ARGV[cursor], name = ARGV[cursor + 1],

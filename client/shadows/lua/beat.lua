@@ -1,10 +1,10 @@
 -- observes
 -- Renews one worker's lease and tells it what it should look at; the one command an idle worker repeats.
--- Returns {kept, now, next due ms, strikes version, what waits beside the stream (1 work, 2 suspects), nearest expiry,
+-- Returns {kept, now, next due ms, strikes version, what waits beside the stream (1 work, 2 suspects, 4 at gates), nearest expiry,
 -- parked function names, dead consumers}; kept is 0 when somebody took this worker's tasks meanwhile.
 local streams = { KEYS[1], KEYS[2], KEYS[3] }
 local leases, workers, schedule, strikes, unknown = KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local counter, functions = KEYS[9], KEYS[10]
+local counter, functions, gates = KEYS[9], KEYS[10], KEYS[11]
 local consumer, lease, row, sure_until = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local NAMES, DEAD, DAY_MS = 100, 20, 24 * 3600 * 1000
 
@@ -35,6 +35,7 @@ end
 local beside = 0
 if waits(1) or waits(2) then beside = 1 end
 if waits(3) then beside = beside + 2 end
+if redis.call('EXISTS', gates) == 1 then beside = beside + 4 end
 local due = redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')[2]
 local wait = -1
 if due then wait = math.max(0, math.ceil(tonumber(due) - now)) end

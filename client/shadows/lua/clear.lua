@@ -88,9 +88,19 @@ for _, stream in ipairs(streams) do
   end
 end
 drop_range(waiting, '-')
-if redis.call('XLEN', waiting) == 0 then redis.call('DEL', waiting) end
--- Some of them may have had a place at a gate, and what waits there is gone, too.
-if redis.call('EXISTS', prefix .. 'gates') == 1 then redis.call('PUBLISH', prefix .. 'signal', 'gate') end
+if redis.call('XLEN', waiting) == 0 then
+  redis.call('DEL', waiting)
+  -- Nobody waits at any gate any more.
+  for _, name in ipairs(redis.call('ZRANGE', prefix .. 'gates', 0, LIMIT - 1)) do
+    redis.call('DEL', prefix .. 'queue:' .. name)
+    redis.call('ZREM', prefix .. 'gates', name)
+  end
+end
+-- Some of them may have had a place at a gate where others wait still.
+if redis.call('EXISTS', prefix .. 'gates') == 1 then
+  more = 1
+  redis.call('PUBLISH', prefix .. 'signal', 'gate')
+end
 for _, index in ipairs({ unknown, paused }) do
   for _, name in ipairs(redis.call('ZRANGE', index, 0, 0)) do
     local parked = index .. ':' .. name

@@ -2,15 +2,19 @@
 -- Opens gates: takes back the places of runs that ended, and lets in who waits first; the first of them are handed to
 -- the caller at once, up to its room, and the others wait for any worker. Without runs it looks at 20 gates where
 -- somebody waits, from `offset` on, and takes back the places of those that are neither running nor on their way.
--- Returns {entries as {place, id, fields, deliveries}, 1 when there may be more to do}.
+-- Returns {entries as {place, id, fields, deliveries}, the offset of the next look, -1 when none is needed}; of the
+-- entries those that have their places have a field `gt`.
 local returned, waiting, index, counter, leases, ready = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local prefix, consumer, room, offset = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local FIRST, FIELDS, LIMIT, GATES, RETURNED = 5, 2, 200, 20, 2
+local FIRST, FIELDS, LIMIT, GATES, RETURNED = 5, 4, 200, 20, 2
+local HOLDERS, DAY_MS = 100, 24 * 3600 * 1000
 
-local call, pcall = redis.call, redis.pcall
+local call, pcall, try = redis.call, redis.pcall, pcall
 local time = call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 local looked, granted = 0, 0
+-- As the caller's code has them; who waits may know an older number, from before a deploy.
+local numbers = {}
 
 -- The counter follows the clock, so that it rises even over a flush. Where only the counter was lost, and the clock is
 -- behind, the streams tell how far it had come: Redis refuses an id that does not rise, in the middle of a script.
@@ -30,44 +34,60 @@ local function next_generation()
   return placed
 end
 
--- Only its own: who was taken for dead, and comes back, must not free the place of the one that runs now.
-local function take_back(name, submission)
+-- What somebody else wrote there is nothing.
+local function unpacked(value)
+  local fine, seen = try(cmsgpack.unpack, value or '')
+  return fine and type(seen) == 'table' and seen or {}
+end
+
+-- Only that of this very run: a retry of it may have the place by now, or the worker that took it from a dead one. Who
+-- was let in and runs without having asked again is not named yet.
+local function take_back(name, submission, generation)
   local held = call('HGET', prefix .. 'gate:' .. name, submission)
-  if held and cmsgpack.unpack(held)[1] == consumer then call('HDEL', prefix .. 'gate:' .. name, submission) end
+  local holder = unpacked(held)
+  if holder[3] == generation and (holder[1] == consumer or holder[1] == '') then
+    call('HDEL', prefix .. 'gate:' .. name, submission)
+  end
 end
 
 -- A place is kept by an execution that waits for a worker or is pending, and by a living worker that ran it: after a
--- cancel the entry is gone, and the task may still run.
+-- cancel the entry is gone, and the task may still run. What is parked keeps none, and asks again.
 local function is_kept(submission, who, key)
   local seen = pcall('HMGET', prefix .. 'task:' .. key, 's', 'g', 'n', 'at')
-  if not seen.err and seen[1] == 'queued' and seen[2] and (seen[3] or seen[2]) == submission then
+  if not seen.err and seen[1] == 'queued' and seen[2] and (seen[3] or seen[2]) == submission
+    and string.sub(seen[4] or '', 1, 8) ~= 'unknown:' then
     local id = seen[2] .. '-0'
     if #call('XRANGE', prefix .. (seen[4] or 'stream'), id, id) > 0 then return true end
   end
   return who ~= '' and tonumber(call('ZSCORE', leases, who) or 0) > now
 end
 
+-- Of a gate with more places than that, each look judges some, and the next ones others.
 local function take_back_lost(name)
-  local holders = call('HGETALL', prefix .. 'gate:' .. name)
-  for i = 1, #holders, 2 do
-    local held = cmsgpack.unpack(holders[i + 1])
-    if not is_kept(holders[i], held[1], held[2]) then call('HDEL', prefix .. 'gate:' .. name, holders[i]) end
+  local held = call('HRANDFIELD', prefix .. 'gate:' .. name, HOLDERS, 'WITHVALUES')
+  for i = 1, #held, 2 do
+    local holder = unpacked(held[i + 1])
+    if not is_kept(held[i], holder[1] or '', holder[2] or '') then call('HDEL', prefix .. 'gate:' .. name, held[i]) end
   end
+end
+
+local function hold(name, submission, who, key, generation)
+  call('HSET', prefix .. 'gate:' .. name, submission, cmsgpack.pack({ who, key, generation }))
+  call('PEXPIRE', prefix .. 'gate:' .. name, DAY_MS)
 end
 
 -- The gate at which it must wait, though this one is open.
 local function closed(asked, submission)
   for _, gate in ipairs(asked) do
     local holders = prefix .. 'gate:' .. gate[1]
-    if call('HEXISTS', holders, submission) == 0 and call('HLEN', holders) >= gate[2] then return gate[1] end
+    local most = numbers[gate[1]] or gate[2]
+    if call('HEXISTS', holders, submission) == 0 and call('HLEN', holders) >= most then return gate[1] end
   end
 end
 
 local function let_in(placed, submission, fields, key, asked)
-  for _, gate in ipairs(asked) do
-    call('HSET', prefix .. 'gate:' .. gate[1], submission, cmsgpack.pack({ '', key }))
-  end
   local returns = next_generation()
+  for _, gate in ipairs(asked) do hold(gate[1], submission, '', key, returns) end
   if pcall('HGET', prefix .. 'task:' .. key, 'g') == placed then
     call('HSET', prefix .. 'task:' .. key, 'g', returns, 'at', 'returned')
   end
@@ -81,7 +101,7 @@ local function read(placed)
   if not entry then return end
   local named = {}
   for i = 1, #entry[2], 2 do named[entry[2][i]] = entry[2][i + 1] end
-  return entry[2], named.k or '', named.gt and cmsgpack.unpack(named.gt) or {}
+  return entry[2], named.k or '', unpacked(named.gt)
 end
 
 -- Returns whether it has to be looked at again. Who is gone from the waiting was cancelled.
@@ -109,34 +129,54 @@ local function open(name)
   return true
 end
 
-local names, more = {}, 0
+local names, next_look = {}, -1
 for i = FIRST, #ARGV, FIELDS do
-  take_back(ARGV[i], ARGV[i + 1])
+  take_back(ARGV[i], ARGV[i + 1], ARGV[i + 2])
+  numbers[ARGV[i]] = tonumber(ARGV[i + 3])
   names[#names + 1] = ARGV[i]
 end
-if #names == 0 then
+local looks = #names == 0
+if looks then
   names = call('ZRANGE', index, offset, offset + GATES - 1)
-  if #names == GATES then more = 1 end
+  if #names == GATES then next_look = offset end
   for _, name in ipairs(names) do take_back_lost(name) end
 end
 for _, name in ipairs(names) do
-  if open(name) then more = 1 end
+  if open(name) then
+    next_look = offset
+  elseif looks and next_look >= 0 and call('ZSCORE', index, name) then
+    -- Gates that are gone from the index move the others up; those that stay are passed by.
+    next_look = next_look + 1
+  end
 end
 if call('XLEN', waiting) == 0 then call('DEL', waiting) end
-if granted == 0 then return { {}, more } end
+if granted == 0 then return { {}, next_look } end
 
 pcall('XGROUP', 'CREATE', returned, 'workers', '0', 'MKSTREAM')
+
+-- What lies there may have lost its places meanwhile, as by being parked: without the field it asks like any other.
+local function checked(entry)
+  local named, bare = {}, {}
+  for i = 1, #entry[2], 2 do
+    named[entry[2][i]] = entry[2][i + 1]
+    if entry[2][i] ~= 'gt' then bare[#bare + 1], bare[#bare + 2] = entry[2][i], entry[2][i + 1] end
+  end
+  local asked = named.n and unpacked(named.gt) or {}
+  for _, gate in ipairs(asked) do
+    if call('HEXISTS', prefix .. 'gate:' .. gate[1], named.n) == 0 then return bare end
+  end
+  -- What comes from a gate has its places already: with its owner it needs no other call.
+  for _, gate in ipairs(asked) do
+    hold(gate[1], named.n, consumer, named.k or '', string.match(entry[1], '^%d+'))
+  end
+  return entry[2]
+end
+
 local handed = {}
 local read_now = room > 0 and call('XREADGROUP', 'GROUP', 'workers', consumer, 'COUNT', math.min(room, granted),
   'STREAMS', returned, '>')
 for _, entry in ipairs(read_now and read_now[1][2] or {}) do
-  handed[#handed + 1] = { RETURNED, entry[1], entry[2], 1 }
-  local named = {}
-  for i = 1, #entry[2], 2 do named[entry[2][i]] = entry[2][i + 1] end
-  -- What comes from a gate has its places already: with its owner it needs no other call.
-  for _, gate in ipairs(named.gt and cmsgpack.unpack(named.gt) or {}) do
-    call('HSET', prefix .. 'gate:' .. gate[1], named.n, cmsgpack.pack({ consumer, named.k }))
-  end
+  handed[#handed + 1] = { RETURNED, entry[1], checked(entry), 1 }
 end
 if granted > #handed then call('PUBLISH', prefix .. 'signal', 'work') end
-return { handed, more }
+return { handed, next_look }
