@@ -293,24 +293,3 @@ def test_a_binding_takes_the_place_of_a_dependency_that_could_not_work() -> None
     async def task(value: int = Depends(retries, retry=Depends(Retry))) -> None: ...
 
     validate(task, "a_task")
-
-
-def egg(hen: "Annotated[int, Depends(chicken)]") -> int:
-    return hen
-
-
-def chicken(egg: "Annotated[int, Depends(egg)]") -> int:
-    return egg
-
-
-def test_a_factory_that_depends_on_itself_is_refused() -> None:
-    async def task(value: int = Depends(egg)) -> None: ...
-
-    with pytest.raises(RegistrationError, match=r"Depends\(egg\), which depends on itself"):
-        validate(task, "a_task")
-
-
-def test_a_task_may_depend_on_one_factory_twice() -> None:
-    async def task(a: int = Depends(number), b: int = Depends(number)) -> None: ...
-
-    validate(task, "a_task")

@@ -8,6 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "client"
 DAEMON = ROOT / "shadowsd"
+TESTS = ROOT / "tests"
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,11 @@ from uncalled_for import resolved_dependencies
 
 from shadows.dependencies import (
     CallArgument,
-    CompletionHandler,
     Dependency,
     Depends,
-    Outcome,
     Perpetual,
     Retry,
     RetryRequested,
-    Runtime,
-    Successor,
     TaskKey,
     Timeout,
 )
@@ -216,45 +212,6 @@ async def test_values_reach_a_function_in_a_thread() -> None:
         assert await asyncio.to_thread(task, 3, **resolved.kwargs) == (3, "async")
 
 
-class Counter(Dependency[object]):
-    """A dependency with state, as users write them."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.bound: tuple[str, Any] | None = None
-
-    async def __aenter__(self) -> Self:
-        self.count += 1
-        return self
-
-
-async def test_a_dependencys_state_belongs_to_one_run() -> None:
-    def uses(inner: Counter = Counter()) -> list[Counter]:
-        return [inner]
-
-    async def task(own: Counter = Counter(), nested: list[Counter] = Depends(uses)) -> tuple[Counter, Counter]:
-        return own, nested[0]
-
-    first, second = await run(execution_of(task)), await run(execution_of(task))
-    assert [each.count for each in (*first, *second)] == [1, 1, 1, 1]
-    assert len({id(each) for each in (*first, *second)}) == 4
-
-
-async def test_the_state_of_a_wrapping_dependency_belongs_to_one_run() -> None:
-    entered: list[Counter] = []
-
-    class Wrapping(Counter):
-        async def __aenter__(self) -> Self:
-            entered.append(self)
-            return await super().__aenter__()
-
-    async def task(order: Annotated[int, Wrapping()]) -> None: ...
-
-    await run(execution_of(task, 1))
-    await run(execution_of(task, 2))
-    assert [each.count for each in entered] == [1, 1]
-
-
 class Seen(Dependency[None]):
     """Wraps a call through an annotation, and records the argument it was bound to."""
 
@@ -282,38 +239,6 @@ async def test_an_annotation_wraps_the_call_and_sees_the_argument() -> None:
 
     await run(execution_of(task, 1))
     assert Seen.seen == [("a", 1), ("b", 2), ("c", "async")]
-
-
-class Chain(CompletionHandler):
-    """A completion handler of a user's own, which only decides."""
-
-    def on_complete(self, execution: Execution, outcome: Outcome) -> Successor | None:
-        return Successor(args=(outcome.result,))
-
-
-async def test_a_users_own_handler_needs_no_more_than_its_decision() -> None:
-    async def task(chain: Chain = Chain()) -> bool:
-        return isinstance(chain, Chain)
-
-    execution = execution_of(task)
-    async with entering(execution) as resolved:
-        assert await task(**resolved.kwargs)
-    [chain] = resolved.completion_handlers
-    assert chain.on_complete(execution, Outcome(timedelta(0), result=7)) == Successor(args=(7,))
-
-
-class Traced(Runtime):
-    """A runtime of a user's own."""
-
-    async def run(self, execution: Execution, call: Callable[[], Any]) -> object:
-        return f"traced {await call()}"
-
-
-async def test_a_runtime_wraps_the_call() -> None:
-    async def task(runtime: Traced = Traced()) -> str:
-        return type(runtime).__name__
-
-    assert await run(execution_of(task)) == "traced Traced"
 
 
 async def test_a_factory_reads_the_tasks_retry_and_may_ask_for_one() -> None:

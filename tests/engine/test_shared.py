@@ -1,12 +1,10 @@
 """Values that live as long as the worker."""
 
 import asyncio
-import gc
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any
 
 import pytest
 
@@ -18,37 +16,8 @@ from shadows.dependencies import (
     Depends,
     Shared,
 )
-from shadowsd.engine.shared import SharedScope
-from tests.runs import context_of, execution_of, run
+from tests.engine.shared_values import SHADOW, WORKER, Pool, run_in, scope
 from tests.waiting import wait_until
-
-SHADOW, WORKER = object(), object()
-
-
-def scope() -> SharedScope:
-    return SharedScope(SHADOW, WORKER)
-
-
-async def run_in(scope: SharedScope | None, task: Callable[..., Any]) -> Any:
-    execution = execution_of(task)
-    return await run(execution, context_of(execution, SHADOW, WORKER, scope))
-
-
-class Pool:
-    """A factory that counts how often it was opened and closed."""
-
-    def __init__(self, name: str = "pool", log: list[str] | None = None) -> None:
-        self.name = name
-        self.log = log if log is not None else []
-        self.may_open = asyncio.Event()
-        self.may_open.set()
-
-    @asynccontextmanager
-    async def __call__(self) -> AsyncIterator[str]:
-        self.log.append(f"open {self.name}")
-        await self.may_open.wait()
-        yield self.name
-        self.log.append(f"close {self.name}")
 
 
 async def test_a_shared_value_is_made_once_and_closed_when_the_worker_stops() -> None:
@@ -121,68 +90,6 @@ async def test_what_a_shared_value_depends_on_lives_as_long_as_it() -> None:
     assert log == [*opening, "close pool", "close connection", "close settings"]
 
 
-async def test_a_failing_factory_fails_that_task_and_is_tried_again_by_the_next() -> None:
-    opened = Pool("opened")
-    calls = 0
-
-    def pool(opened: str = Depends(opened)) -> str:
-        nonlocal calls
-        calls += 1
-        if calls == 1:
-            raise ConnectionError("no database")
-        return "pool"
-
-    async def task(value: str = Shared(pool)) -> str:
-        return value
-
-    async with scope() as shared:
-        with pytest.raises(DependencyFailed, match=r"Shared\(.*pool\) of its parameter 'value'.* no database"):
-            await run_in(shared, task)
-        assert opened.log == ["open opened"], "the context manager saw the failure, and yielded to it"
-        assert await run_in(shared, task) == "pool"
-        assert calls == 2
-
-
-async def test_a_cancelled_first_task_does_not_end_the_value_for_the_others() -> None:
-    pool = Pool()
-    pool.may_open.clear()
-
-    async def task(pool: str = Shared(pool)) -> str:
-        return pool
-
-    async with scope() as shared:
-        first, second = (asyncio.ensure_future(run_in(shared, task)) for _ in range(2))
-        await wait_until(lambda: pool.log, "the factory is called")
-        first.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await first
-        pool.may_open.set()
-        assert await second == "pool"
-
-
-async def test_a_failure_that_nobody_waits_for_any_more_is_no_noise(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    pool = Pool()
-    pool.may_open.clear()
-
-    async def breaks(pool: str = Depends(pool)) -> None:
-        raise ConnectionError("no database")
-
-    async def task(pool: None = Shared(breaks)) -> None: ...
-
-    async with scope() as shared:
-        only = asyncio.ensure_future(run_in(shared, task))
-        await wait_until(lambda: pool.log, "the factory is called")
-        only.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await only
-        pool.may_open.set()
-        await wait_until(lambda: not any("breaks" in each.get_name() for each in asyncio.all_tasks()), "it failed")
-        gc.collect()
-    assert caplog.records == []
-
-
 def test_a_loop_that_ends_without_the_worker_stopping_still_closes() -> None:
     pool = Pool()
 
@@ -243,28 +150,6 @@ async def test_each_worker_has_its_own_values() -> None:
     async with scope() as one, scope() as other:
         assert await run_in(one, task) is await run_in(one, task)
         assert await run_in(one, task) is not await run_in(other, task)
-
-
-async def test_a_factory_that_cancels_itself_fails_and_does_not_cancel_the_task() -> None:
-    async def pool() -> None:
-        raise asyncio.CancelledError
-
-    async def task(pool: None = Shared(pool)) -> None: ...
-
-    async with scope() as shared:
-        with pytest.raises(DependencyFailed, match=r"factory .*pool was cancelled before"):
-            await run_in(shared, task)
-
-
-async def test_a_factory_that_exits_reaches_its_task_and_not_the_loop() -> None:
-    def pool() -> None:
-        raise SystemExit(3)
-
-    async def task(pool: None = Shared(pool)) -> None: ...
-
-    async with scope() as shared:
-        with pytest.raises(SystemExit):
-            await run_in(shared, task)
 
 
 async def test_a_worker_that_stops_ends_what_is_still_opening() -> None:

@@ -11,12 +11,17 @@ from uuid import uuid4
 import pytest
 
 from shadows import Shadow
+from shadows import scripts as all_scripts
+from shadows.scripts import Script
+from shadows.testing import RedisServer
 from tests.processes import ROOT, Process
+from tests.proxy import Predicate, Proxy
 from tests.recorded import TASKS, Journal
 
 HEARTBEAT_MS = 60
 MISSED = 8
 LEASE_SECONDS = HEARTBEAT_MS * MISSED / 1000
+SCRIPTS = [each for each in vars(all_scripts).values() if isinstance(each, Script)]
 
 type Starter = Callable[..., Process]
 
@@ -69,3 +74,25 @@ def start_worker() -> Iterator[Starter]:
             return process
 
         yield start
+
+
+def runs(script: Script) -> Predicate:
+    """Matches the calls of one script."""
+    names = (script.digest.encode(), script.source)
+    return lambda words: words[0].upper() in (b"EVALSHA", b"EVAL") and words[1] in names
+
+
+@pytest.fixture
+async def far(proxy: Proxy, shadows_redis: RedisServer) -> AsyncIterator[Shadow]:
+    """A shadow behind the proxy, on a server that knows every script: the first reply to be lost is a real one."""
+    for script in SCRIPTS:
+        shadows_redis.command("SCRIPT", "LOAD", script.source)
+    async with brief_shadow(proxy.url) as shadow:
+        yield shadow
+
+
+@pytest.fixture
+async def near(far: Shadow, shadows_url: str) -> AsyncIterator[Shadow]:
+    """The same shadow, without the proxy between."""
+    async with brief_shadow(shadows_url, name=far.name) as shadow:
+        yield shadow

@@ -5,49 +5,19 @@ what ran.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 
 from shadows import Disposition, Shadow
-from shadows import scripts as all_scripts
-from shadows.connection import Link
 from shadows.errors import ConnectionFailed, ShadowsError
-from shadows.execution import ExecutionProgress
-from shadows.scripts import CANCEL, PROMOTE, REQUEUE, SETTLE, SUBMIT, Script
+from shadows.scripts import CANCEL, PROMOTE, REQUEUE, SETTLE, SUBMIT
 from shadows.testing import RedisServer
-from shadowsd.observe.depths import DepthGauge, Depths
-from tests.faults.conftest import brief_shadow
-from tests.features.workers import finish, working
-from tests.proxy import Predicate, Proxy, named
-from tests.recorded import Journal, fail_twice, hold, repeat, rest, write
+from tests.faults.conftest import runs
+from tests.features.workers import working
+from tests.proxy import Proxy
+from tests.recorded import Journal, fail_twice, hold, repeat, rest
 from tests.waiting import wait_until
-
-SCRIPTS = [each for each in vars(all_scripts).values() if isinstance(each, Script)]
-
-
-def runs(script: Script) -> Predicate:
-    """Matches the calls of one script."""
-    names = (script.digest.encode(), script.source)
-    return lambda words: words[0].upper() in (b"EVALSHA", b"EVAL") and words[1] in names
-
-
-@pytest.fixture
-async def far(proxy: Proxy, shadows_redis: RedisServer) -> AsyncIterator[Shadow]:
-    """A shadow behind the proxy, on a server that knows every script: the first reply to be lost is a real one."""
-    for script in SCRIPTS:
-        shadows_redis.command("SCRIPT", "LOAD", script.source)
-    async with brief_shadow(proxy.url) as shadow:
-        yield shadow
-
-
-@pytest.fixture
-async def near(far: Shadow, shadows_url: str) -> AsyncIterator[Shadow]:
-    """The same shadow, without the proxy between."""
-    async with brief_shadow(shadows_url, name=far.name) as shadow:
-        yield shadow
 
 
 async def test_an_add_whose_task_was_over_before_it_was_sent_again_runs_once(
@@ -219,89 +189,6 @@ async def test_entries_that_were_handed_out_in_a_lost_reply_run_once(
             assert await each.get_result(timeout=10) == each.key
     assert order.lost == 3
     assert set(journal.count("start").values()) == {1}
-
-
-# Giving a quarantined entry back is not repeated by itself: whoever asked for it sees the error, and the entry.
-# Neither is a part of this life: a person requeues, and a master renews.
-CALLS = [each.name for each in SCRIPTS if each.name not in ("requeue", "renew")]
-COMMANDS = ["XREADGROUP", "XPENDING", "XRANGE", "XGROUP", "CLIENT", "HGET", "HSET", "HGETALL", "EXISTS"]
-
-
-@pytest.mark.parametrize("name", [*COMMANDS, *CALLS])
-async def test_a_lost_reply_of_any_call_changes_nothing(
-    name: str, far: Shadow, near: Shadow, proxy: Proxy, journal: Journal
-) -> None:
-    """Everything that a worker and a client do, once, with two replies of one of their calls lost."""
-    script = next((each for each in SCRIPTS if each.name == name), None)
-    order = proxy.lose_replies(where=runs(script) if script else named(name), count=2)
-    await prepare_trouble(near, str(journal))
-    async with working(far) as worker:
-        await wait_until(lambda: parked(near), "the entry of the unknown function is parked")
-        far.register(late)
-        expected = {f"k{n}": 1 for n in range(20)} | {"retried": 3, "perpetual": 4, "lost": 1, "due": 1, "late": 1}
-        await wait_until(lambda: journal.count("start") >= Counter(expected), "everything has run")
-        await use_client(far, str(journal))
-        await wait_until(lambda: worker.slots.idle, "nothing runs any more")
-        assert worker.settler.fenced == 0
-    await finish(far)
-    assert order.lost > 0
-    assert journal.count("start") == expected | {"used": 1}
-    assert [entry.key for entry in await near.quarantine()] == ["damaged"]
-    left = await near.snapshot()
-    assert (left.total, left.workers) == (0, [])
-
-
-async def late(journal: str, label: str) -> None:
-    """A function that the worker does not know when its entry comes."""
-    write(journal, "start", label)
-
-
-async def prepare_trouble(near: Shadow, journal: str) -> None:
-    """Work of every kind, also that of a dead worker, of an unknown function, and without its payload."""
-    async with near.redis() as redis:
-        await near.add(rest, key="lost")(journal, "lost")
-        await redis.xgroup_create(near.keys.stream, "workers", "0")
-        await redis.xreadgroup("workers", "gone#1", {near.keys.stream: ">"})
-        await redis.zadd(near.keys.leases, {"gone#1": 1})
-    await near.add("late")(journal, "late")
-    await near.add_many([near.call(rest, key=f"k{n}")(journal, f"k{n}") for n in range(20)])
-    await near.add(fail_twice, key="retried")(journal, "retried")
-    await near.add(repeat, key="perpetual")(journal, "perpetual", 4)
-    await near.add(rest, key="due", when=timedelta(milliseconds=200))(journal, "due")
-    await near.add(rest, key="damaged", when=timedelta(milliseconds=100))(journal, "damaged")
-    async with near.redis() as redis:
-        await redis.hset(near.keys.record("damaged"), "p", b"\0garbage")
-
-
-async def parked(shadow: Shadow) -> bool:
-    """Whether something waits for a worker that knows its function."""
-    return (await shadow.snapshot()).unknown_count == 1
-
-
-async def use_client(far: Shadow, journal: str) -> None:
-    """Every other call that a client makes, and what is asked for metrics."""
-    await far.add(rest, key="later", when=timedelta(hours=1))(journal, "never")
-    assert (await far.snapshot()).scheduled_count == 1
-    await far.clear()
-    await far.strike("rest", "label", "==", "struck")
-    struck = await far.add(rest)(journal, "struck")
-    assert struck.disposition is Disposition.STRUCK
-    await far.restore("rest", "label", "==", "struck")
-    used = await far.add(rest, key="used")(journal, "used")
-    await far.report_progress(used, ExecutionProgress(1))
-    assert await used.get_result(timeout=5) == "used"
-    assert await far.cancel("used") is False
-    (worker,) = await far.task_workers("rest")
-    assert [each.name for each in await far.workers()] == [worker.name]
-    await wait_until(lambda: depths_of(far), "what waits can be read")
-
-
-async def depths_of(shadow: Shadow) -> Depths | None:
-    """What a scrape of a worker's metrics reads."""
-    gauge = DepthGauge(Link(shadow.server, "observer"), shadow.keys)
-    reading = await gauge.read()
-    await gauge.close()
-    return reading.depths
 
 
 async def test_giving_back_a_quarantined_entry_runs_it_once_though_its_reply_was_lost(

@@ -12,8 +12,7 @@ import redis
 
 from shadows import Shadow, Worker
 from shadows.testing import RedisServer
-from tests.faults.conftest import Starter, brief_shadow
-from tests.faults.test_lost_replies import SCRIPTS
+from tests.faults.conftest import SCRIPTS, Starter, brief_shadow
 from tests.features.workers import working
 from tests.recorded import Journal, hold
 from tests.waiting import wait_until
