@@ -189,6 +189,9 @@ end
 
 local function come_later(item, due, rate)
   if rate then
+    -- Those that are put off to the same moment keep their order: each is a microsecond later.
+    local beside = call('ZREVRANGEBYSCORE', prefix .. 'queue:' .. rate.name, due + 1, due, 'WITHSCORES', 'LIMIT', 0, 1)[2]
+    if beside then due = tonumber(beside) + 0.001 end
     call('ZADD', prefix .. 'queue:' .. rate.name, due, item.submission)
     expire(prefix .. 'queue:' .. rate.name, rate.second)
   end
