@@ -4,8 +4,10 @@ import json
 from datetime import timedelta
 
 import pytest
+from redis import Redis
 
 from shadows.sync import Shadow
+from shadowsd.commands.depths import Depths
 from tests.commands.commands import output_of, run
 
 
@@ -19,6 +21,19 @@ def test_it_counts_and_lists_what_waits(shadow: Shadow) -> None:
     assert queued[:3] == ["queued", "greet", "one"]
     assert scheduled[:3] == ["scheduled", "greet", "two"]
     assert scheduled[3].startswith(("in 59m5", "in 1h"))
+
+
+def test_it_tells_how_many_of_them_wait_at_limits(shadow: Shadow) -> None:
+    """More workers would not help these."""
+    with Redis.from_url(shadow.url) as redis:
+        for number in range(3):
+            redis.xadd(f"{{{shadow.name}}}:waiting", {"k": f"k{number}", "f": "greet", "p": "", "n": "1"})
+    shadow.add("greet")("Jane")
+    counts, _, *rows = output_of("snapshot").splitlines()
+    assert "0 scheduled, 4 waiting or running (3 of them waiting at limits), 0 " in counts
+    assert [row.split("\t")[0] for row in rows] == ["queued"] * 4
+    with Depths(shadow.name, shadow.url, shadow.url) as depths:
+        assert depths.line.startswith("In Redis: 4 waiting (3 at limits), 0 scheduled")
 
 
 def test_an_empty_shadow_has_no_table(shadow: Shadow) -> None:

@@ -1,0 +1,105 @@
+"""Limits over all workers hold while replies are lost, while Redis is away, and after it has lost everything."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from time import monotonic
+
+import pytest
+
+from shadows import Shadow, Worker
+from shadows import scripts as all_scripts
+from shadows.scripts import ADMIT, OPEN, Script
+from shadows.testing import RedisServer
+from tests.faults.conftest import brief_shadow
+from tests.faults.gated import all_is_gone, most_at_once, some_wait
+from tests.faults.test_lost_replies import runs
+from tests.features.workers import finish, working
+from tests.proxy import Proxy
+from tests.recorded import Journal, hold_limited, rest_limited
+from tests.waiting import wait_until
+
+SCRIPTS = [each for each in vars(all_scripts).values() if isinstance(each, Script)]
+
+
+@pytest.fixture
+async def far(proxy: Proxy, shadows_redis: RedisServer) -> AsyncIterator[Shadow]:
+    """A shadow behind the proxy, on a server that knows every script."""
+    for script in SCRIPTS:
+        shadows_redis.command("SCRIPT", "LOAD", script.source)
+    async with brief_shadow(proxy.url) as shadow:
+        yield shadow
+
+
+@pytest.fixture
+async def near(far: Shadow, shadows_url: str) -> AsyncIterator[Shadow]:
+    async with brief_shadow(shadows_url, name=far.name) as shadow:
+        yield shadow
+
+
+@pytest.mark.parametrize("script", [ADMIT, OPEN], ids=lambda script: script.name)
+@pytest.mark.parametrize("skip", [0, 1, 4])
+async def test_lost_replies_change_nothing(
+    far: Shadow, near: Shadow, proxy: Proxy, journal: Journal, script: Script, skip: int
+) -> None:
+    order = proxy.lose_replies(where=runs(script), count=2, skip=skip)
+    await near.add_many([near.call(rest_limited)(str(journal), f"k{n}", 0.001) for n in range(40)])
+    began = monotonic()
+    await finish(far)
+    assert order.lost == 2
+    assert monotonic() - began < 5
+    assert journal.count("end") == {f"k{n}": 1 for n in range(40)}
+    assert most_at_once(journal) == 2
+    await all_is_gone(near)
+
+
+async def test_a_redis_that_is_away_while_some_wait_and_some_ask(
+    far: Shadow, near: Shadow, proxy: Proxy, journal: Journal
+) -> None:
+    async with working(far):
+        await near.add_many([near.call(hold_limited, key=f"k{n}")(str(journal), f"k{n}", "gate") for n in range(8)])
+        await some_wait(near, 6)
+        proxy.refuse()
+        proxy.cut()
+        journal.open_gate("gate")
+        await wait_until(lambda: journal.count("end").total() == 2, "the two that run end")
+        proxy.accept()
+        await wait_until(lambda: journal.count("end").total() == 8, "all run")
+    assert most_at_once(journal) == 2
+    await all_is_gone(near)
+
+
+async def test_after_a_flush_limits_hold_for_what_comes_then(own_redis: RedisServer, journal: Journal) -> None:
+    async with brief_shadow(own_redis.url) as shadow, working(shadow):
+        for n in range(4):
+            await shadow.add(hold_limited)(str(journal), f"k{n}", "gate")
+        await some_wait(shadow, 2)
+        own_redis.command("FLUSHALL")
+        journal.open_gate("gate")
+        await wait_until(lambda: journal.count("end").total() == 2, "what ran has ended")
+        await wait_until(lambda: group_is_back(shadow), "the worker has noticed")
+        for n in range(4):
+            await shadow.add(hold_limited)(str(journal), f"new{n}", "gate")
+        await wait_until(lambda: journal.count("end").total() == 6, "what came then runs")
+        await all_is_gone(shadow)
+    assert most_at_once(journal) == 2
+
+
+async def group_is_back(shadow: Shadow) -> bool:
+    async with shadow.redis() as redis:
+        return bool(await redis.exists(shadow.keys.stream) and await redis.xinfo_groups(shadow.keys.stream))
+
+
+async def test_a_worker_that_is_stopped_while_its_entries_ask(
+    far: Shadow, near: Shadow, proxy: Proxy, journal: Journal
+) -> None:
+    order = proxy.lose_replies(where=runs(ADMIT))
+    await near.add_many([near.call(rest_limited)(str(journal), f"k{n}", 0.0) for n in range(4)])
+    async with Worker(far) as worker:
+        running = asyncio.create_task(worker.run_forever())
+        await wait_until(lambda: order.lost == 1, "they have asked")
+        stopping = asyncio.create_task(worker.stop_at_once())
+        await stopping
+        await running
+    await finish(near)
+    assert journal.count("end") == {f"k{n}": 1 for n in range(4)}
+    await all_is_gone(near)
