@@ -34,6 +34,20 @@ async def events_of(execution: Execution) -> list[Event]:
         return [event async for event in execution.subscribe()]
 
 
+async def follow(execution: Execution, into: list[Event]) -> None:
+    async with asyncio.timeout(20):
+        async for event in execution.subscribe():
+            into.append(event)  # noqa: PERF401 # the test looks at them one by one
+
+
+async def followed(execution: Execution) -> tuple[list[Event], asyncio.Task[None]]:
+    """The events so far, at least one of them, and who gathers them."""
+    events: list[Event] = []
+    following = asyncio.create_task(follow(execution, events))
+    await wait_until(lambda: events, "it is followed")
+    return events, following
+
+
 def states(events: list[Event]) -> list[str]:
     return [str(event["state"]) for event in events if event["type"] == "state"]
 
@@ -49,10 +63,10 @@ async def test_the_first_events_are_the_present_state_and_progress(shadows: Shad
 
 async def test_each_state_is_told_of_and_the_end_ends_it(shadows: Shadow) -> None:
     execution = await shadows.add(works)()
-    following = asyncio.create_task(events_of(execution))
-    await wait_until(lambda: shadows.subscriptions.connected, "somebody listens")
+    events, following = await followed(execution)
     await finish(shadows)
-    assert states(await following) == ["queued", "running", "completed"]
+    await following
+    assert states(events) == ["queued", "running", "completed"]
 
 
 async def test_of_what_has_ended_the_end_is_told(shadows: Shadow) -> None:
@@ -85,10 +99,10 @@ async def test_a_run_that_lasts_is_told_of_when_it_begins(shadows: Shadow) -> No
 
 async def test_progress_is_told_of_while_the_task_runs(shadows: Shadow) -> None:
     execution = await shadows.add(counts)()
-    following = asyncio.create_task(events_of(execution))
-    await wait_until(lambda: shadows.subscriptions.connected, "somebody listens")
+    events, following = await followed(execution)
     await finish(shadows)
-    told = [event for event in await following if event["type"] == "progress"]
+    await following
+    told = [event for event in events if event["type"] == "progress"]
     assert (told[0]["current"], told[0]["total"]) == (0, None)
     assert (told[-1]["current"], told[-1]["total"], told[-1]["message"]) == (3, 3, "counting")
     assert [event["current"] for event in told] == sorted(event["current"] for event in told)
@@ -96,10 +110,10 @@ async def test_progress_is_told_of_while_the_task_runs(shadows: Shadow) -> None:
 
 async def test_a_failure_is_told_of_with_its_error(shadows: Shadow) -> None:
     execution = await shadows.add(fails)()
-    following = asyncio.create_task(events_of(execution))
-    await wait_until(lambda: shadows.subscriptions.connected, "somebody listens")
+    events, following = await followed(execution)
     await finish(shadows)
-    last = (await following)[-1]
+    await following
+    last = events[-1]
     assert last["type"] == "state"
     assert (last["state"], last["error"]) == (ExecutionState.FAILED, "ValueError: no luck")
 
@@ -107,11 +121,15 @@ async def test_a_failure_is_told_of_with_its_error(shadows: Shadow) -> None:
 async def test_a_cancel_and_a_replacement_are_ends(shadows: Shadow) -> None:
     cancelled = await shadows.add(works, when=timedelta(hours=1))()
     replaced = await shadows.add(works, when=timedelta(hours=1), key="again")()
-    following = [asyncio.create_task(events_of(each)) for each in (cancelled, replaced)]
-    await wait_until(lambda: shadows.subscriptions.connected, "somebody listens")
+    told: list[list[Event]] = [[], []]
+    following = [
+        asyncio.create_task(follow(each, into)) for each, into in zip((cancelled, replaced), told, strict=True)
+    ]
+    await wait_until(lambda: all(told), "both are followed")
     await shadows.cancel(cancelled.key)
     await shadows.replace(works, timedelta(hours=2), "again")()
-    for events in await asyncio.gather(*following):
+    for events, following in told:
+        await following
         assert states(events) == ["scheduled", "cancelled"]
     assert (await events_of(replaced))[-1]["type"] == "state"
 
@@ -119,10 +137,9 @@ async def test_a_cancel_and_a_replacement_are_ends(shadows: Shadow) -> None:
 @pytest.mark.parametrize("key", HOSTILE)
 async def test_events_of_any_key_are_plain_data(shadows: Shadow, key: str) -> None:
     execution = await shadows.add(counts, key=key)()
-    following = asyncio.create_task(events_of(execution))
-    await wait_until(lambda: shadows.subscriptions.connected, "somebody listens")
+    events, following = await followed(execution)
     await finish(shadows)
-    events = await following
+    await following
     assert json.loads(json.dumps(events)) == events
     assert {event["key"] for event in events} == {key}
     assert states(events)[-1] == "completed"
