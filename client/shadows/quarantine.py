@@ -1,4 +1,4 @@
-"""The quarantine: entries that can't run, each kept with its cause until somebody decides."""
+"""The quarantine: entries that can't run, or used up their retries, each kept with its cause until somebody decides."""
 
 import re
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from .connection import Link
 from .errors import ShadowsError
 from .keys import Keys
-from .records import moment, pairs
+from .records import moment, number, pairs
 from .scripts import REQUEUE
 
 ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
@@ -22,6 +22,9 @@ class QuarantinedEntry(NamedTuple):
     payload: bytes
     cause: str
     since: datetime
+    # Of an execution that used up its retries: how often it was tried, and its last error, encoded.
+    attempts: int = 0
+    error: bytes = b""
 
 
 class Quarantine:
@@ -89,4 +92,6 @@ def parse(id: str, fields: dict[str, bytes]) -> QuarantinedEntry:
         return fields.get(name, b"").decode(errors="backslashreplace")
 
     since = moment(int(id.partition("-")[0]))
-    return QuarantinedEntry(id, text("k"), text("f"), fields.get("p", b""), text("c"), since)
+    return QuarantinedEntry(
+        id, text("k"), text("f"), fields.get("p", b""), text("c"), since, number(fields.get("t")), fields.get("e", b"")
+    )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import click
 
 from shadows import Shadow
-from shadows.errors import PayloadError
+from shadows.errors import PayloadError, RemoteError
 from shadows.quarantine import Quarantine, QuarantinedEntry
 
 from .options import json_option, on_shadow
@@ -16,7 +16,7 @@ MOST = 10_000
 
 @click.group()
 def quarantine() -> None:
-    """See what was set aside because it could not run, and decide."""
+    """See what was set aside because it could not run, or used up its retries, and decide."""
 
 
 @quarantine.command("ls")
@@ -45,7 +45,7 @@ async def show_one(shadow: Shadow, id: str, as_json: bool) -> None:
     entry = await Quarantine(shadow.queries, shadow.keys).entry(id)
     arguments = arguments_of(shadow, entry)
     if as_json:
-        show_json({**record(entry), "arguments": arguments})
+        show_json({**record(entry), "arguments": arguments, "traceback": traceback_of(shadow, entry)})
         return
     lines = {
         "ID": entry.id,
@@ -56,8 +56,12 @@ async def show_one(shadow: Shadow, id: str, as_json: bool) -> None:
         "Payload": f"{counted(len(entry.payload), 'byte')}",
         "Cause": entry.cause,
     }
+    if entry.attempts:
+        lines["Attempts"] = str(entry.attempts)
     for name, value in lines.items():
         click.echo(f"{name + ':':11}{printable(value)}")
+    for line in traceback_of(shadow, entry).splitlines():
+        click.echo(printable(line))
 
 
 @quarantine.command("retry")
@@ -76,6 +80,18 @@ async def drop(shadow: Shadow, id: str) -> None:
     """Delete an entry for good."""
     await shadow.quarantine_drop(id)
     click.echo(f"The entry {id} is deleted.")
+
+
+def traceback_of(shadow: Shadow, entry: QuarantinedEntry) -> str:
+    """Where the last attempt failed; nothing for what never ran to an end."""
+    if not entry.error:
+        return ""
+    try:
+        error = shadow.codec.decode_error(entry.function_name, entry.key, entry.error)
+    except PayloadError as problem:
+        return f"unreadable: {problem}"
+    remote = error if isinstance(error, RemoteError) else error.__cause__
+    return remote.traceback if isinstance(remote, RemoteError) else repr(error)
 
 
 def arguments_of(shadow: Shadow, entry: QuarantinedEntry) -> str:

@@ -18,6 +18,9 @@ from .slots import Running
 
 logger = getLogger("shadows.worker")
 
+# Enough to recognise an error in a table; the traceback is kept whole beside it.
+LONGEST_CAUSE = 300
+
 MILLISECOND = timedelta(milliseconds=1)
 # Verdicts by their words. Those that are missing have the lines about their errors.
 ENDS = {"c": "completed", "x": "was cancelled", "b": "was handed back"}
@@ -50,6 +53,17 @@ def failed(entry: Entry, error: BaseException) -> None:
         "%s with key %r failed at attempt %d.", entry.function, entry.key, entry.attempt,
         exc_info=(type(error), error, error.__traceback__), extra=fields_of(entry),
     )  # fmt: skip
+
+
+def cause_of(entry: Entry, error: BaseException) -> str:
+    """Why a failure is kept: how often it was tried, and what the last attempt raised, cut to a line."""
+    try:
+        said = f"{type(error).__name__}: {error}"
+    except Exception:  # a class of the user's may fail to say anything
+        said = type(error).__name__
+    text = " ".join(said.encode(errors="backslashreplace").decode().split())
+    tried = "once" if entry.attempt == 1 else f"{entry.attempt} times"
+    return f"it was tried {tried}, and failed with {text[:LONGEST_CAUSE]}"
 
 
 def ended(running: Running, verdict: Verdict) -> None:

@@ -19,6 +19,7 @@ from shadows.errors import ConnectionFailed, ServerRefused
 from shadows.keys import Keys
 from shadows.scripts import SETTLE
 
+from .asides import tell_pushed_out
 from .entries import Entry
 from .events import Events, OutcomesFenced
 from .outage import Outage
@@ -50,6 +51,8 @@ class Verdict(NamedTuple):
     body: bytes | str
     elapsed_ms: int
     following: Next | None = None
+    # Why a failure is kept, when it is.
+    cause: str | None = None
 
     @property
     def size(self) -> int:
@@ -78,7 +81,13 @@ class Settler:
         self._ttl_ms = ttl_ms
         self._prefix = keys.prefix
         self._task_prefix = keys.task
-        self._heads = [*keys.streams, keys.schedule, keys.generation, keys.reply(os.urandom(8).hex(), "settle")]
+        self._heads = [
+            *keys.streams,
+            keys.schedule,
+            keys.generation,
+            keys.reply(os.urandom(8).hex(), "settle"),
+            keys.quarantine,
+        ]
         self._sequence = 0
         self._waiting: deque[Verdict] = deque()
         self._sender: asyncio.Task[None] | None = None
@@ -147,12 +156,17 @@ class Settler:
         prefix = self._task_prefix
         keys: list[Argument] = [*self._heads, *[prefix + verdict.entry.key for verdict in batch]]
         arguments: list[Argument] = [self._prefix, self._sequence, batch[0].entry.consumer, self._ttl_ms]
-        for entry, word, body, elapsed_ms, following in batch:
+        for entry, word, body, elapsed_ms, following, cause in batch:
             meta = f"{entry.submission} {entry.attempt} {elapsed_ms}"
-            if following is None:
+            if following is None and cause is None:
                 arguments += (entry.place, entry.generation, word, meta, body)
-            else:
-                arguments += (entry.place, entry.generation, word + "n", meta, body, *successor(entry, following))
+                continue
+            flags = ("k" if cause is not None else "") + ("n" if following is not None else "")
+            arguments += (entry.place, entry.generation, word + flags, meta, body)
+            if cause is not None:
+                arguments.append(cause)
+            if following is not None:
+                arguments += successor(entry, following)
         while True:
             try:
                 replies: list[int] = await self._link.run(SETTLE, keys, arguments)
@@ -164,6 +178,8 @@ class Settler:
 
     def _note(self, batch: list[Verdict], replies: list[int]) -> None:
         fenced = 0
+        *replies, pushed_out = replies
+        tell_pushed_out(pushed_out)
         for verdict, reply in zip(batch, replies, strict=True):
             self._slots.settled(verdict.entry.generation)
             if reply == FENCED:

@@ -16,6 +16,7 @@ from typing import Any
 from shadows.codec.codec import Codec
 from shadows.dependencies.kinds import Outcome, Successor, describe
 from shadows.dependencies.perpetual import Perpetual
+from shadows.dependencies.retry import Retry
 from shadows.execution import Execution
 from shadows.registry import Task
 from shadows.strikes import Strike
@@ -82,7 +83,8 @@ class Verdicts:
             self._tell(running, outcome.exception, will_retry=True)
             self._end(running, task, word, b"", successor)
         else:
-            self.failed(running, task, outcome.exception, successor)
+            had_retries = any(isinstance(each, Retry) and each.attempts != 1 for each in resolved.failure_handlers)
+            self.failed(running, task, outcome.exception, successor, keep=had_retries)
 
     async def _ask(
         self, running: Running, word: str, execution: Execution, resolved: Resolved, outcome: Outcome
@@ -107,8 +109,16 @@ class Verdicts:
                 return
         self._end(running, task, "c", body, successor)
 
-    def failed(self, running: Running, task: Task, error: BaseException, successor: Successor | None = None) -> None:
-        """The function raised, and nobody wants to try it again."""
+    def failed(
+        self,
+        running: Running,
+        task: Task,
+        error: BaseException,
+        successor: Successor | None = None,
+        *,
+        keep: bool = False,
+    ) -> None:
+        """The function raised, and nobody wants to try it again. `keep` it for a person to look at."""
         if self.stopped(running, error):
             return
         entry = running.entry
@@ -117,7 +127,8 @@ class Verdicts:
             return
         lines.failed(entry, error)
         self._tell(running, error, will_retry=False)
-        self._end(running, task, "f", self._codec.encode_error(task.name, entry.key, error), successor)
+        cause = lines.cause_of(entry, error) if keep else None
+        self._end(running, task, "f", self._codec.encode_error(task.name, entry.key, error), successor, cause)
 
     def not_begun(self, running: Running) -> None:
         """It did not begin, and is given back to all workers."""
@@ -167,7 +178,13 @@ class Verdicts:
         self._finish(running, Verdict(running.entry, "b", b"", 0))
 
     def _end(
-        self, running: Running, task: Task, word: str, body: bytes | str, successor: Successor | None = None
+        self,
+        running: Running,
+        task: Task,
+        word: str,
+        body: bytes | str,
+        successor: Successor | None = None,
+        cause: str | None = None,
     ) -> None:
         if running.stop is Stop.CANCELLED or running.handed_back:
             # A plain function that ran on: the cancel wrote the outcome, or somebody else runs it now.
@@ -177,7 +194,7 @@ class Verdicts:
         if successor is not None:
             following = self._following(task, running.entry, successor)
         milliseconds = round((monotonic() - running.started) * 1000)
-        self._finish(running, Verdict(running.entry, word, body, milliseconds, following))
+        self._finish(running, Verdict(running.entry, word, body, milliseconds, following, cause))
 
     def _drop(self, running: Running, word: str) -> None:
         self._slots.finish(running, settles=False)

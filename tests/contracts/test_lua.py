@@ -95,9 +95,9 @@ def test_every_script_that_adds_to_the_quarantine_applies_the_same_limits() -> N
         for each in adding
     ]
     trims = [re.findall(r"'XTRIM', quarantine, '(MAXLEN|MINID)'", each) for each in adding]
-    assert len(adding) == 3
+    assert len(adding) == 4
     assert all(limits), limits
-    assert trims == [["MAXLEN", "MINID"]] * 3
+    assert trims == [["MAXLEN", "MINID"]] * 4
 
 
 def test_every_script_that_places_an_entry_finds_the_next_generation_in_the_same_way() -> None:

@@ -121,17 +121,13 @@ async def test_a_failure_is_told_of_with_its_error(shadows: Shadow) -> None:
 async def test_a_cancel_and_a_replacement_are_ends(shadows: Shadow) -> None:
     cancelled = await shadows.add(works, when=timedelta(hours=1))()
     replaced = await shadows.add(works, when=timedelta(hours=1), key="again")()
-    told: list[list[Event]] = [[], []]
-    following = [
-        asyncio.create_task(follow(each, into)) for each, into in zip((cancelled, replaced), told, strict=True)
-    ]
-    await wait_until(lambda: all(told), "both are followed")
+    told = [await followed(each) for each in (cancelled, replaced)]
     await shadows.cancel(cancelled.key)
     await shadows.replace(works, timedelta(hours=2), "again")()
     for events, following in told:
         await following
         assert states(events) == ["scheduled", "cancelled"]
-    assert (await events_of(replaced))[-1]["type"] == "state"
+    assert [str(event["error"]) for event in await events_of(replaced) if event["type"] == "state"] == ["replaced"]
 
 
 @pytest.mark.parametrize("key", HOSTILE)

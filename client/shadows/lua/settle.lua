@@ -1,10 +1,13 @@
 -- running -> completed, failed, cancelled, scheduled, queued
 -- Writes a batch of outcomes of one worker, each with its successor: a retry, or a perpetual's next run.
--- Returns one number an item: 1 settled (perhaps before), 2 superseded by a cancel or a replace, 0 fenced.
+-- A failure whose retries are used up is kept in the quarantine, too, for a person to look at.
+-- Returns one number an item: 1 settled (perhaps before), 2 superseded by a cancel or a replace, 0 fenced; and then how
+-- many old entries of the quarantine its limits pushed out.
 local streams = { KEYS[1], KEYS[2], KEYS[3] }
-local schedule, counter, replies, records = KEYS[4], KEYS[5], KEYS[6], 6
+local schedule, counter, replies, quarantine, records = KEYS[4], KEYS[5], KEYS[6], KEYS[7], 7
 local prefix, sequence, consumer, ttl = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local FIRST, FIELDS, SUCCESSOR_FIELDS = 5, 5, 6
+local MOST, OLDEST_MS = 10000, 30 * 24 * 3600 * 1000
 local WORDS = { c = 'completed', f = 'failed', x = 'cancelled' }
 
 local answered = redis.call('GET', replies)
@@ -21,7 +24,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local channel, name_at = prefix .. 'state:', #prefix + 6
 local written_by = ' ' .. now .. ' ' .. consumer
 local acked = { {}, {}, {} }
-local generation, earliest, woken
+local generation, earliest, woken, kept
 
 -- The counter follows the clock, so that it rises even over a flush. Where only the counter was lost, and the clock is
 -- behind, the streams tell how far it had come: Redis refuses an id that does not rise, in the middle of a script.
@@ -61,6 +64,14 @@ local function succeed(record, key, verdict, name, submission, attempt, delay, a
   return 'queued'
 end
 
+local function keep(stream, id, meta, body, cause)
+  local entry = call('XRANGE', stream, id, id)[1]
+  if not entry then return end
+  kept = true
+  call('XADD', quarantine, '*', 'v', 'failed', 'c', cause, 't', string.match(meta, '^%S+ (%S+)'), 'e', body,
+    unpack(entry[2]))
+end
+
 -- It was settled already by this worker (a reply lost for longer than it is kept), ended by a cancel or a replace,
 -- or somebody else runs it or did.
 local function not_owned(record, current, number, verdict, submission)
@@ -96,7 +107,14 @@ local function settle(record, place, number, verdict, meta, body, i)
     call('HSET', record, 'g', number, 'f', entry[2][4])
   end
   local follows = #verdict > 1
-  if follows then verdict = sub(verdict, 1, 1) end
+  if follows then
+    if sub(verdict, 2, 2) == 'k' then
+      keep(stream, id, meta, body, ARGV[i])
+      i = i + 1
+      follows = #verdict > 2
+    end
+    verdict = sub(verdict, 1, 1)
+  end
   local word = WORDS[verdict]
   if ttl == 0 and not follows then
     call('DEL', record)
@@ -122,7 +140,10 @@ while cursor <= #ARGV do
   out[n] = settle(KEYS[records + n], tonumber(ARGV[cursor]), ARGV[cursor + 1], verdict, ARGV[cursor + 3],
     ARGV[cursor + 4], cursor + FIELDS)
   cursor = cursor + FIELDS
-  if #verdict > 1 then cursor = cursor + SUCCESSOR_FIELDS end
+  if #verdict > 1 then
+    if sub(verdict, 2, 2) == 'k' then cursor = cursor + 1 end
+    if sub(verdict, -1) == 'n' then cursor = cursor + SUCCESSOR_FIELDS end
+  end
 end
 for place, ids in ipairs(acked) do
   if #ids > 0 then
@@ -131,6 +152,12 @@ for place, ids in ipairs(acked) do
     if place > 1 and call('XLEN', streams[place]) == 0 then call('DEL', streams[place]) end
   end
 end
+local out_of_quarantine = 0
+if kept then
+  out_of_quarantine = call('XTRIM', quarantine, 'MAXLEN', MOST)
+  out_of_quarantine = out_of_quarantine + call('XTRIM', quarantine, 'MINID', string.format('%.0f', now - OLDEST_MS))
+end
+out[n + 1] = out_of_quarantine
 if generation then call('SET', counter, string.format('%.0f', generation)) end
 call('SET', replies, cmsgpack.pack({ sequence, out }), 'PX', 60000)
 if earliest then
