@@ -11,6 +11,7 @@ import click
 from setproctitle import setproctitle
 
 from shadows import Shadow
+from shadows.amounts import counted
 from shadows.errors import ConfigurationError
 from shadowsd.master.assignment import Client, Engine
 from shadowsd.master.master import Master
@@ -20,7 +21,6 @@ from shadowsd.observe.logs import configure_logging, default_format, flush_log
 
 from .daemon_options import daemon_options, default_name
 from .program import Misconfigured
-from .tables import counted
 from .trial import try_to_import
 
 ARGUMENTS = "shadowsd.arguments"

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 import click
 
 from shadows import Shadow
+from shadows.amounts import counted
 from shadows.errors import PayloadError, RemoteError
 from shadows.quarantine import Quarantine, QuarantinedEntry
 
 from .options import json_option, on_shadow
-from .tables import away, counted, printable, record, show, show_json
+from .tables import away, printable, record, show, show_json
 
 MOST = 10_000
 

@@ -3,10 +3,11 @@
 import click
 
 from shadows import Shadow
+from shadows.amounts import counted
 from shadows.snapshot import Snapshot, TaskRow
 
 from .options import json_option, on_shadow
-from .tables import away, counted, record, show, show_json
+from .tables import away, record, show, show_json
 from .workers import show_workers
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from shadows.amounts import counted
 from shadows.durations import format_duration
 
 from .calling import call, control_options
 from .options import json_option
-from .tables import counted, printable, show, show_json
+from .tables import printable, show, show_json
 
 COLUMNS = ("Slot", "PID", "State", "Gen", "Busy", "Done", "Memory", "Up", "Longest running")
 

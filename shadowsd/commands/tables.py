@@ -65,8 +65,3 @@ def away(moment: datetime | None, now: datetime) -> str | None:
         return "now"
     distance = format_duration(timedelta(seconds=abs(seconds)))
     return f"in {distance}" if seconds > 0 else f"{distance} ago"
-
-
-def counted(count: int, thing: str) -> str:
-    """A number and its noun."""
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

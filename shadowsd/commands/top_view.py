@@ -7,9 +7,11 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from shadows.amounts import counted
+
 from .depths import Depths
 from .status import longest, short
-from .tables import counted, printable
+from .tables import printable
 
 COLUMNS = (
     "Slot", "PID", "State", "Gen", "Busy", "Tasks/s", "Done", "Memory", "Lag", "Restarts", "Up", "Longest running",

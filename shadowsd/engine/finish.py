@@ -5,6 +5,7 @@ from logging import getLogger
 
 from redis.exceptions import ResponseError
 
+from shadows.amounts import counted
 from shadows.connection import Link
 from shadows.errors import ConnectionFailed, ServerRefused
 from shadows.keys import Keys
@@ -57,15 +58,17 @@ class Finish:
             return False
         if scheduled and not ready and not self._told:
             self._told = True
-            logger.info("%d executions are scheduled for later and are waited for; a Perpetual has no end.", scheduled)
+            logger.info(
+                "%s scheduled for later and waited for; a Perpetual has no end.",
+                counted(scheduled, "execution is", "executions are"),
+            )
         if ready or scheduled:
             return False
         if parked or quarantined or paused:
             logger.warning(
-                "Finished, but for %d functions whose entries wait for a worker that knows them, %d paused functions, "
-                "and %d quarantined entries. See `shadows snapshot`.",
-                parked,
-                paused,
-                quarantined,
+                "Finished, but for %s whose entries wait for a worker that knows them, %s, and %s. See `shadows snapshot`.",
+                counted(parked, "function"),
+                counted(paused, "paused function"),
+                counted(quarantined, "quarantined entry", "quarantined entries"),
             )
         return True

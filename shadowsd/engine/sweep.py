@@ -11,6 +11,7 @@ from time import monotonic
 
 from redis.exceptions import ResponseError
 
+from shadows.amounts import counted
 from shadows.connection import Link
 from shadows.errors import ConnectionFailed, ServerRefused
 from shadows.keys import Keys
@@ -88,10 +89,10 @@ class Sweeper:
         taken = await take_over(self._link, self._keys, consumer, self._ttl_ms, Judgement())
         if taken is not None and taken.taken:
             logger.warning(
-                "Worker %s is gone; its %d tasks run again, but for %d that were quarantined.",
+                "Worker %s is gone; of what it held, %s, but for %s.",
                 worker_of(consumer),
-                taken.taken,
-                taken.quarantined,
+                counted(taken.taken, "task runs again", "tasks run again"),
+                counted(taken.quarantined, "that was quarantined", "that were quarantined"),
             )
             self._events.emit(Reclaimed(consumer, taken.taken, taken.quarantined))
 

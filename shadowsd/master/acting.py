@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from shadows import __version__
+from shadows.amounts import counted
 from shadowsd.observe.tally import Delta
 
 from .blame import line_of
@@ -114,8 +115,8 @@ class Acting:
         now = node.clock.now()
         if last := child.read_stacks():
             logger.error("The last words of the worker in slot %d:\n%s", child.slot, last.rstrip())
-        counted = kills()
-        oom, node.oom_kills = counted > node.oom_kills, counted
+        killed = kills()
+        oom, node.oom_kills = killed > node.oom_kills, killed
         served = now - child.ready_at if child.ready_at is not None else 0.0
         self._count(child)
         verdict = judge(child, ended.exit, oom, node.settings.max_deaths, served)
@@ -131,8 +132,8 @@ class Acting:
         what = "suspect worker" if child.suspect else "worker"
         filled = "" if child.suspect else f" The slot is filled again {f'in {wait:.1f} s' if wait else 'at once'}."
         logger.error(
-            "The %s in slot %d (pid %s, generation %d) is gone: %s. %d tasks were in flight.%s", what, child.slot,
-            child.pid, child.generation, verdict.cause, len(verdict.ending.in_flight), filled,
+            "The %s in slot %d (pid %s, generation %d) is gone: %s. %s in flight.%s", what, child.slot, child.pid,
+            child.generation, verdict.cause, counted(len(verdict.ending.in_flight), "task was", "tasks were"), filled,
         )  # fmt: skip
         if child.refused and not node.served:
             node.quit(MISCONFIGURED, child.refused)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from shadows import Shadow, __version__
+from shadows.amounts import counted
 from shadowsd.engine.takeover import Taken
 from shadowsd.observe.metrics import Metrics
 
@@ -118,7 +119,7 @@ class Node:
         most = max(2 * self.settings.workers, os.cpu_count() or 1)
         wanted = max(1, min(workers, most))
         if wanted != self.workers:
-            logger.info("From %d workers to %d.", self.workers, wanted)
+            logger.info("From %s to %d.", counted(self.workers, "worker"), wanted)
             self.workers = wanted
             self.wake()
         return wanted

@@ -9,6 +9,7 @@ from time import monotonic
 
 from redis.exceptions import RedisError
 
+from shadows.amounts import counted
 from shadows.connection import Link, Server
 from shadows.errors import ShadowsError
 from shadows.keys import Keys
@@ -78,9 +79,9 @@ class Reclaims:
         if taken is None or not taken.taken:
             return
         logger.warning(
-            "The %d tasks of the worker in slot %d were given back %.0f ms after its end was seen: %d of them wait to "
-            "run alone as suspects, %d are in the quarantine.",
-            taken.taken, loss.slot, (monotonic() - began) * 1000, taken.suspects, taken.quarantined,
+            "%s of the worker in slot %d given back %.0f ms after its end was seen; %s to run alone, and %s in the "
+            "quarantine.", counted(taken.taken, "task"), loss.slot, (monotonic() - began) * 1000,
+            counted(taken.suspects, "suspect waits", "suspects wait"), counted(taken.quarantined, "is", "are"),
         )  # fmt: skip
         self._on_taken(loss, taken)
 

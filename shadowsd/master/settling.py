@@ -2,6 +2,8 @@
 
 import logging
 
+from shadows.amounts import counted
+
 from .backoff import HEALTHY_SECONDS
 from .exits import DONE, MISCONFIGURED
 from .generation import Stage
@@ -43,7 +45,7 @@ def become_ready(node: Node) -> None:
     if slots >= set(range(1, node.workers + 1)) and node.leases.works:
         node.served = True
         node.notifier.ready()
-        logger.info("Ready: %d workers serve %r.", node.workers, node.shadow.name)
+        logger.info("Ready: %s %r.", counted(node.workers, "worker serves", "workers serve"), node.shadow.name)
 
 
 def retire_generations(node: Node) -> None:

@@ -5,6 +5,7 @@ from time import monotonic
 from typing import Any
 
 from shadows import __version__
+from shadows.amounts import counted
 
 from .child import Child
 from .node import Node
@@ -16,9 +17,10 @@ def status_line(node: Node) -> str:
     children = node.fleet.children.values()
     ready = sum(1 for child in children if child.ready_at is not None and not child.asked and not child.suspect)
     busy = sum(child.page.head.running for child in children)
-    parts = [f"{ready} of {node.workers} workers serve {node.shadow.name!r}", f"{busy} tasks run"]
+    running = counted(busy, "task runs", "tasks run")
+    parts = [f"{ready} of {counted(node.workers, 'worker serves', 'workers serve')} {node.shadow.name!r}", running]
     if node.stopping:
-        parts = [f"Stopping: {busy} tasks run in {len(children)} workers"]
+        parts = [f"Stopping: {running} in {counted(len(children), 'worker')}"]
     elif node.reloading.under_way is not None:
         parts.append(f"reloading to generation {node.reloading.under_way.generation}")
     if not node.leases.works:

@@ -2,6 +2,8 @@
 
 import logging
 
+from shadows.amounts import counted
+
 from .child import Child
 from .node import Node
 
@@ -27,7 +29,7 @@ def worn(child: Child, max_memory: int | None) -> str:
     """What it is worn by; empty when it is not. Memory counts from what it had when it was ready."""
     head = child.page.head
     if child.task_limit and head.done >= child.task_limit:
-        return f"it has done {head.done} tasks (--max-tasks)"
+        return f"it has done {counted(head.done, 'task')} (--max-tasks)"
     if not child.baseline_memory:
         child.baseline_memory = head.memory
     grown = head.memory - child.baseline_memory

@@ -16,6 +16,8 @@ from pythonjsonlogger.json import JsonFormatter
 from rich.console import Console
 from rich.logging import RichHandler
 
+from shadows.amounts import counted
+
 from .writer import Writer
 
 FORMATS: Final = ("rich", "plain", "json")
@@ -130,8 +132,8 @@ def notice(missing: int, why: str) -> logging.LogRecord:
     """The record that stands for lines that are missing."""
     values = {
         "name": "shadows.log", "levelno": logging.WARNING, "levelname": "WARNING",
-        "msg": "%d lines of the log are missing here, because standard error could not be written: %s.",
-        "args": (missing, why),
+        "msg": "%s missing here, because standard error could not be written: %s.",
+        "args": (counted(missing, "line of the log is", "lines of the log are"), why),
     }  # fmt: skip
     return logging.makeLogRecord(values)
 

@@ -65,7 +65,7 @@ async def test_what_is_set_aside_is_not_waited_for_and_the_log_says_so(
     async with shadows.redis() as redis:
         await redis.xadd(shadows.keys.stream, {"hello": "world"})
     await finish(shadows)
-    assert "Finished, but for 1 functions whose entries wait" in caplog.text
+    assert "Finished, but for 1 function whose entries wait" in caplog.text
     assert "and 1 quarantined" in caplog.text
 
 

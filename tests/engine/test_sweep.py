@@ -99,7 +99,7 @@ async def test_what_a_dead_worker_held_runs_again_with_the_same_attempt(
     assert len(await delivered(shadows, 250)) == 250
     await watch.sweeper.take_over([CONSUMER])
     assert watch.recorded.events == [Reclaimed(CONSUMER, 250, 0)]
-    assert "Worker w is gone; its 250 tasks run again" in caplog.text
+    assert "Worker w is gone; of what it held, 250 tasks run again" in caplog.text
     await finish(shadows, concurrency=50)
     assert [await execution.get_result() for execution in executions] == list(range(250))
     await executions[0].sync()

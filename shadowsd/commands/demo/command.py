@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from shadows import Shadow
+from shadows.amounts import counted
 
 from . import tasks
 from .acts import Demo, Recovery, tell
@@ -84,8 +85,9 @@ async def play(teller: Teller) -> None:
             assert daemon.process is not None
             teller.say(
                 "demo",
-                f"The daemon ended with exit code {daemon.process.returncode}. {done} tasks are done, one is in the "
-                f"quarantine, {left} are left.",
+                f"The daemon ended with exit code {daemon.process.returncode}. "
+                f"{counted(done, 'task is', 'tasks are')} done, one is in the quarantine, "
+                f"{counted(left, 'is', 'are')} left.",
             )
 
 

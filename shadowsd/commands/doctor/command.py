@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from shadows import Shadow
+from shadows.amounts import counted
 from shadows.errors import ShadowsError
 from shadowsd.commands.calling import call
 from shadowsd.commands.daemon import settings_of
 from shadowsd.commands.daemon_options import daemon_options
 from shadowsd.commands.options import json_option
-from shadowsd.commands.tables import counted, printable, show_json
+from shadowsd.commands.tables import printable, show_json
 from shadowsd.master.paths import logical_directory
 from shadowsd.master.settings import Settings
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from redis.exceptions import ResponseError
 
 from shadows import Shadow, __version__
+from shadows.amounts import counted
 from shadows.connection import Link
 from shadows.keys import GROUP, RECLAIMED, SUSPECTS, Keys
 from shadows.records import text
@@ -71,7 +72,7 @@ async def abandoned(link: Link, keys: Keys, anybody_lives: bool) -> Finding:
                 held[text(row[b"name"])] = held.get(text(row[b"name"]), 0) + row[b"pending"]
     if not held:
         return ok("dead workers", "No dead worker holds an entry.")
-    words = f"Dead workers hold {sum(held.values())} entries: {listed([*held])}."
+    words = f"Dead workers hold {counted(sum(held.values()), 'entry', 'entries')}: {listed([*held])}."
     if anybody_lives:
         return warn("dead workers", words, "The living take them within a lease; look again in half a minute.")
     return fail("dead workers", f"{words} Nobody lives who could take them.", "Start workers: shadowsd --tasks ...")
@@ -95,7 +96,11 @@ async def quarantined(link: Link, keys: Keys) -> Finding:
         return ok("quarantine", "The quarantine is empty.")
     remedy = "See why, then retry or drop them: shadows quarantine ls."
     full = " It keeps 10 000: the oldest are about to go." if count >= QUARANTINE_IS_FULL else ""
-    return warn("quarantine", f"{count} entries are in the quarantine: they could not run.{full}", remedy)
+    return warn(
+        "quarantine",
+        f"{counted(count, 'entry is', 'entries are')} in the quarantine: what could not run.{full}",
+        remedy,
+    )
 
 
 async def suspects(link: Link, keys: Keys) -> Finding:
@@ -104,8 +109,8 @@ async def suspects(link: Link, keys: Keys) -> Finding:
     if not count:
         return ok("suspects", "No task is suspected of killing its workers.")
     return warn(
-        "suspects", f"{count} tasks were in flight at two deaths of workers; each runs alone now, and at its third it "
-        "is quarantined.", "See what ends the workers: shadowsd status SLOT.",
+        "suspects", f"{counted(count, 'task was', 'tasks were')} in flight at two deaths of workers; each runs "
+        "alone now, and at its third it is quarantined.", "See what ends the workers: shadowsd status SLOT.",
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from shadows.amounts import counted
 from shadowsd.master.settings import Settings
 
 from .finding import Finding, fail, megabytes, ok, warn
@@ -38,10 +39,10 @@ def descriptors(settings: Settings, limit: int | None) -> Finding:
         return ok("open files", f"A process may open {limit or 'any number of'} files.")
     words = f"A process may open {limit} files"
     if limit < master:
-        return fail("open files", f"{words}; a master of {settings.workers} workers needs {master}.", remedy)
+        return fail("open files", f"{words}; a master of {counted(settings.workers, 'worker')} needs {master}.", remedy)
     return warn(
-        "open files", f"{words}; a worker that runs {settings.engine.concurrency} tasks may need {worker}, and a task "
-        "that gets none fails.", remedy,
+        "open files", f"{words}; a worker that runs {counted(settings.engine.concurrency, 'task')} may need {worker}, "
+        "and a task that gets none fails.", remedy,
     )  # fmt: skip
 
 
@@ -56,10 +57,14 @@ def processes(settings: Settings, limit: int | None, group_limit: int | None) ->
         return ok("processes", f"It may have {least or 'any number of'} processes and threads.")
     words = f"It may have {least} processes and threads"
     if least < needed:
-        return fail("processes", f"{words}; {settings.workers} workers during a reload are {needed}.", remedy)
+        return fail(
+            "processes",
+            f"{words}; during a reload {counted(settings.workers, 'worker needs', 'workers need')} {needed}.",
+            remedy,
+        )
     return warn(
-        "processes", f"{words}; {settings.workers} workers with {settings.engine.concurrency} plain `def` tasks each "
-        f"are {threads} during a reload.", remedy,
+        "processes", f"{words}; {counted(settings.workers, 'worker')} with "
+        f"{counted(settings.engine.concurrency, 'plain `def` task')} each may need {threads} during a reload.", remedy,
     )  # fmt: skip
 
 
@@ -77,8 +82,8 @@ def memory(settings: Settings, limit: int | None, of_a_worker: float) -> Finding
         )  # fmt: skip
     most = settings.workers * (of_a_worker + settings.max_memory)
     words = (
-        f"{where} {megabytes(available)}; {settings.workers} workers may take {megabytes(most)} with --max-memory "
-        f"{megabytes(settings.max_memory)}"
+        f"{where} {megabytes(available)}; {counted(settings.workers, 'worker')} may take {megabytes(most)} "
+        f"with --max-memory {megabytes(settings.max_memory)}"
     )
     if most > available:
         return warn(

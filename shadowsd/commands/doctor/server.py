@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from shadows.amounts import counted
 from shadowsd.master.settings import Settings
 
 from .finding import Finding, fail, megabytes, ok, warn
@@ -137,7 +138,7 @@ def connections(seen: Seen, settings: Settings) -> Finding:
     needed = 2 * CONNECTIONS_A_WORKER * settings.workers
     if most and there + needed > most:
         return warn(
-            "clients", f"It takes {most} connections and has {there}; {settings.workers} workers open up to {needed} "
-            "during a reload.", "Raise maxclients, and the open files that the server may have.",
+            "clients", f"It takes {most} connections and has {there}; {counted(settings.workers, 'worker')} may open "
+            f"{needed} during a reload.", "Raise maxclients, and the open files that the server may have.",
         )  # fmt: skip
     return ok("clients", f"It takes {most or 'enough'} connections, and has {there}.")

@@ -27,7 +27,7 @@ async def test_entries_of_a_dead_worker_wait_for_the_living_if_there_are_any(sha
         await redis.xadd(keys.stream, {"k": "a", "f": "greet", "p": ""})
         await redis.xreadgroup(GROUP, "orders-1#dead", {keys.stream: ">"})
         alone = (await looked_at(shadows))["dead workers"]
-        assert (alone.level, alone.words.startswith("Dead workers hold 1 entries: orders-1#dead.")) == (
+        assert (alone.level, alone.words.startswith("Dead workers hold 1 entry: orders-1#dead.")) == (
             Level.FAIL,
             True,
         )
@@ -44,8 +44,8 @@ async def test_what_was_set_aside_is_counted_and_named(shadows: Shadow) -> None:
         await redis.xadd(keys.suspects, {"k": "a", "f": "greet", "p": ""})
     found = await looked_at(shadows)
     assert "task_0, task_1, task_2, task_3, task_4 and 2 more;" in found["unknown functions"].words
-    assert found["quarantine"].words == "1 entries are in the quarantine: they could not run."
-    assert found["suspects"].words.startswith("1 tasks were in flight at two deaths")
+    assert found["quarantine"].words == "1 entry is in the quarantine: what could not run."
+    assert found["suspects"].words.startswith("1 task was in flight at two deaths")
     assert {found[name].level for name in ("unknown functions", "quarantine", "suspects")} == {Level.WARN}
 
 
