@@ -1,4 +1,8 @@
-"""Tasks that write down each start and end in a file: it is readable after `kill -9`, and while Redis is down."""
+"""Tasks that write down each start and end in a file: it is readable after `kill -9`, and while Redis is down.
+
+Each event has its time, by the clock that all processes of a machine share: so a test can tell how long something took,
+however late it came to look.
+"""
 
 import asyncio
 import os
@@ -26,8 +30,15 @@ class Journal:
     @property
     def events(self) -> list[tuple[str, str, int]]:
         """The word, the label and the process of each event."""
-        rows = [line.split(" ", 2) for line in self.path.read_text().splitlines()]
-        return [(word, label, int(pid)) for word, pid, label in rows]
+        return [(word, label, int(pid)) for word, pid, _, label in self._rows]
+
+    @property
+    def _rows(self) -> list[list[str]]:
+        return [line.split(" ", 3) for line in self.path.read_text().splitlines()]
+
+    def times(self, word: str) -> list[tuple[float, str]]:
+        """When, as `time.monotonic` has it, each label had this event, in order."""
+        return [(float(at), label) for seen, _, at, label in self._rows if seen == word]
 
     def count(self, word: str) -> Counter[str]:
         """How often each label had this event."""
@@ -47,7 +58,7 @@ def write(journal: str, word: str, label: str) -> None:
     """Adds one event; a single write to a file that is open for appending is never torn."""
     descriptor = os.open(journal, os.O_WRONLY | os.O_APPEND)
     try:
-        os.write(descriptor, f"{word} {os.getpid()} {label}\n".encode())
+        os.write(descriptor, f"{word} {os.getpid()} {time.monotonic():.6f} {label}\n".encode())
     finally:
         os.close(descriptor)
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +15,7 @@ from shadows import Shadow
 from shadows import scripts as all_scripts
 from shadows.scripts import Script
 from shadows.testing import RedisServer
+from tests.faults.running import Runner, running_daemon
 from tests.processes import ROOT, Process
 from tests.proxy import Predicate, Proxy
 from tests.recorded import TASKS, Journal
@@ -48,6 +50,12 @@ async def brief(shadows_url: str) -> AsyncIterator[Shadow]:
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path / "journal")
+
+
+@pytest.fixture
+def running(tmp_path: Path, brief: Shadow, journal: Journal) -> Runner:
+    """Runs a daemon on `brief` in the directory of the test, with the options of `shadowsd run`; see running.py."""
+    return partial(running_daemon, tmp_path, brief, journal)
 
 
 @pytest.fixture
