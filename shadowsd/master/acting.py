@@ -133,13 +133,17 @@ class Acting:
         filled = "" if child.suspect else f" The slot is filled again {f'in {wait:.1f} s' if wait else 'at once'}."
         logger.error(
             "The %s in slot %d (pid %s, generation %d) is gone: %s. %s in flight.%s", what, child.slot, child.pid,
-            child.generation, verdict.cause, counted(len(verdict.ending.in_flight), "task was", "tasks were"), filled,
+            child.generation, verdict.cause.rstrip("."),
+            counted(len(verdict.ending.in_flight), "task was", "tasks were"), filled,
         )  # fmt: skip
-        if child.refused and not node.served:
-            node.quit(MISCONFIGURED, child.refused)
         under_way = node.reloading.under_way
-        if under_way is not None and child.generation == under_way.generation and not child.suspect:
+        if child.refused and not node.served:
+            node.quit(MISCONFIGURED, child.refused, child.traceback)
+        elif under_way is not None and child.generation == under_way.generation and not child.suspect:
+            node.fleet.generations[child.generation].traceback = child.traceback
             node.reloading.fail(f"its worker in slot {child.slot} is gone: {verdict.cause}")
+        elif child.traceback:
+            logger.error("%s", child.traceback.rstrip())
 
     def begin_generation(self) -> int:
         """Starts the next generation; its number."""

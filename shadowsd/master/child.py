@@ -59,6 +59,7 @@ class Child:
         self.worn = ""
         self.cut_off = False
         self.refused: str | None = None
+        self.traceback = ""
         self.baseline_memory = 0
         self.task_limit = 0
         self.dumped = False

@@ -7,15 +7,12 @@ import faulthandler
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import NoReturn
-
-from shadows import Shadow
-from shadowsd.engine.loading import load_fallback, load_tasks, make_importable
 
 from .assignment import Assignment
 from .channel import Channel
-from .exits import ORPHANED
+from .exits import MISCONFIGURED, ORPHANED
+from .importing import CanNotImport, import_tasks
 from .inherited import GROUP_SIGNALS, leave_to_master
 from .prctl import die_with
 from .serve import serve
@@ -26,7 +23,6 @@ def main() -> NoReturn:
     descriptors = [int(argument) for argument in sys.argv[1:]]
     channel = Channel.of_descriptor(os.dup(descriptors[1]), blocking=True)
     received = channel.receive()
-    channel.close()
     if received is None:
         os._exit(ORPHANED)
     message, _ = received
@@ -36,12 +32,14 @@ def main() -> NoReturn:
     faulthandler.enable(descriptors[2])
     faulthandler.register(signal.SIGUSR1, descriptors[2])
     leave_to_master(*GROUP_SIGNALS)
-    plan = message.pop("plan")
-    directory = Path(plan["app_dir"])
-    os.chdir(directory)
-    make_importable(directory)
-    load_tasks(Shadow(plan["shadow"]), plan["tasks"], directory)
-    serve(Assignment.of(message, descriptors), load_fallback(plan["fallback_task"], directory))
+    try:
+        _, fallback = import_tasks(message.pop("plan"))
+    except CanNotImport as error:
+        # Its master tells of it as of a zygote that can't: with the user's traceback, and as a setting that is wrong.
+        channel.send({"refused": str(error), "traceback": error.traceback})
+        os._exit(MISCONFIGURED)
+    channel.close()
+    serve(Assignment.of(message, descriptors), fallback)
 
 
 if __name__ == "__main__":

@@ -169,7 +169,7 @@ class Fleet:
     def _hear_child(self, child: Child) -> None:
         for message in child.messages():
             if "refused" in message:
-                child.refused = message["refused"]
+                child.refused, child.traceback = message["refused"], message.get("traceback", "")
             elif "leaving" in message and not child.asked:
                 child.asked, child.asked_at, child.why = DRAIN, self._clock.now(), f"it got {message['leaving']}"
             elif "tally" in message:

@@ -147,7 +147,9 @@ class Node:
         )
 
     def quit(self, code: int, why: str, traceback: str = "") -> None:
-        """Ends before it ever served."""
+        """Ends before it ever served; of several reasons, the first counts."""
+        if self.exit_code is not None:
+            return
         self.exit_code, self.failure = code, why
         if traceback:
             logger.error("%s", traceback.rstrip())

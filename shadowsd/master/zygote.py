@@ -16,19 +16,17 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn
 
 from setproctitle import setproctitle
 
-from shadows import Shadow, __version__
-from shadows.errors import ConfigurationError, ShadowsError
-from shadowsd.engine.loading import BrokenModule, load_fallback, load_tasks, make_importable
+from shadows import __version__
 from shadowsd.observe.logs import configure_logging, rest_log
 
 from .assignment import Assignment
 from .channel import Channel
 from .exits import MISCONFIGURED, ORPHANED
+from .importing import CanNotImport, import_tasks
 from .inherited import GROUP_SIGNALS, leave_to_master
 from .prctl import die_with
 from .selfcheck import obstacles
@@ -60,16 +58,9 @@ class Zygote:
     def _prepare(self) -> dict[str, Any]:
         began = time.monotonic()
         try:
-            directory = Path(self._plan["app_dir"])
-            os.chdir(directory)
-            make_importable(directory)
-            shadow = Shadow(self._plan["shadow"])
-            load_tasks(shadow, self._plan["tasks"], directory)
-            self._fallback = load_fallback(self._plan["fallback_task"], directory)
-        except BrokenModule as error:
+            shadow, self._fallback = import_tasks(self._plan)
+        except CanNotImport as error:
             return {"failed": str(error), "traceback": error.traceback}
-        except (ConfigurationError, ShadowsError, OSError) as error:
-            return {"failed": str(error), "traceback": ""}
         rest_log()  # whose thread the modules may have started by logging something
         found = obstacles()
         gc.collect()
