@@ -98,6 +98,8 @@ class Control:
                 await writer.drain()
         except (ConnectionError, ValueError, asyncio.LimitOverrunError) as error:
             logger.debug("A control connection ended: %s", error)
+        except asyncio.CancelledError:
+            pass  # the master ends; asyncio's own callback would log an error about a task that was cancelled
         finally:
             writer.close()
 

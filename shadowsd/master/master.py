@@ -65,10 +65,7 @@ class Master:
     async def _reconcile(self, signals: Signals) -> int:
         node = self.node
         while True:
-            late = node.clock.arrive()
-            if late:
-                logger.warning("The master itself was held up for %.1f s; every deadline moves by that.", late)
-            node.clock.expect(0.0)  # a pass takes milliseconds: one that was stopped midway is late, too
+            self._catch_up()
             node.look()
             self._hear(signals.take())
             self._pass()
@@ -76,10 +73,18 @@ class Master:
             node.notifier.alive()
             if node.exit_code is not None:
                 return node.exit_code
-            node.clock.arrive()
+            self._catch_up()
             pause = self._pause()
             node.clock.expect(pause)
             await node.changed(pause)
+
+    def _catch_up(self) -> None:
+        """Before each step that looks at a deadline: it moves by what the master was held up, if only a moment ago. The
+        steps themselves take milliseconds; one that was stopped midway is late, too."""
+        clock = self.node.clock
+        if late := clock.arrive():
+            logger.warning("The master itself was held up for %.1f s; every deadline moves by that.", late)
+        clock.expect(0.0)
 
     def _hear(self, came: dict[Any, int]) -> None:
         node = self.node
@@ -95,14 +100,18 @@ class Master:
             self._acting.dump_all()
 
     def _pass(self) -> None:
+        node = self.node
         self._acting.take_in()
         self._reloads.take_in()
-        for action in decide(self.node.world()):
+        if node.exit_code is not None:
+            return
+        self._catch_up()
+        for action in decide(node.world()):
             if isinstance(action, Spawn | Ask | Dump | StartZygote | KillZygote):
                 self._acting.act(action)
             else:
                 self._reloads.step(action)
-        settle_down(self.node)
+        settle_down(node)
 
     def _pause(self) -> float:
         node = self.node
