@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
+import psutil
+
 from tests.resp import frames, words_of
 
 type Predicate = Callable[[list[bytes]], bool]
@@ -52,6 +54,7 @@ class Proxy:
         self.connections = 0
         self.delay_seconds = 0.0
         self.lost: list[LostReplies] = []
+        self._shut_out: set[int] = set()
         self._links: set[_Link] = set()
         self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
@@ -87,6 +90,14 @@ class Proxy:
     def cut(self) -> None:
         """Break every connection, as a network does."""
         self._run(self._cut())
+
+    def cut_off(self, pid: int) -> None:
+        """Break the connections of one process and refuse it new ones, as when a network loses one container."""
+        self._run(self._cut_off(pid))
+
+    def let_in(self, pid: int) -> None:
+        """Accept that process again."""
+        self._shut_out.discard(pid)
 
     def strand(self) -> None:
         """Break every connection for the client only: the server keeps them, as when a network loses the last word."""
@@ -135,12 +146,22 @@ class Proxy:
         for link in list(self._links):
             link.cut()
 
+    async def _cut_off(self, pid: int) -> None:
+        self._shut_out.add(pid)
+        ports = ports_of(pid)
+        for link in list(self._links):
+            if port_of(link.client[1]) in ports:
+                link.cut()
+
     async def _strand(self) -> None:
         for link in list(self._links):
             link.strand()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        if any(port_of(writer) in ports_of(pid) for pid in self._shut_out):
+            writer.transport.abort()
+            return
         try:
             if self.target.scheme == "unix":
                 server = await asyncio.open_unix_connection(unquote(self.target.path))
@@ -159,6 +180,20 @@ class Proxy:
     async def gate(self) -> None:
         """Where traffic waits while there is a black hole."""
         await self._gate.wait()
+
+
+def port_of(writer: asyncio.StreamWriter) -> int:
+    """By which port its client speaks."""
+    port: int = writer.get_extra_info("peername")[1]
+    return port
+
+
+def ports_of(pid: int) -> set[int]:
+    """The ports by which a process speaks to others; none when it is gone."""
+    try:
+        return {each.laddr.port for each in psutil.Process(pid).net_connections("tcp")}
+    except psutil.NoSuchProcess:
+        return set()
 
 
 async def _all_ended() -> None:
@@ -190,6 +225,14 @@ class _Link:
         await asyncio.gather(*self._ways, return_exceptions=True)
         for _, writer in (self.client, self.server):
             writer.close()
+
+    def cut_off(self, pid: int) -> None:
+        """Break the connections of one process and refuse it new ones, as when a network loses one container."""
+        self._run(self._cut_off(pid))
+
+    def let_in(self, pid: int) -> None:
+        """Accept that process again."""
+        self._shut_out.discard(pid)
 
     def strand(self) -> None:
         self._stranded.set()
