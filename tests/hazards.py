@@ -1,17 +1,15 @@
 """Tasks that harm the process which runs them, each in its own way; all write down that they started."""
 
 import asyncio
-import contextlib
 import ctypes
 import os
-import socket
+import subprocess
 import sys
 import time
 from datetime import timedelta
-from pathlib import Path
 
 from shadows import Timeout
-from tests.recorded import PAUSE_SECONDS, gate_of, write
+from tests.recorded import gate_of, write
 
 
 async def exit_process(journal: str, label: str) -> None:
@@ -89,24 +87,10 @@ async def leave_orphans(journal: str, label: str, number: int) -> int:
 async def interruptible(journal: str, label: str) -> int:
     """Interrupts a program that it started, as one that records or serves is stopped; how that ended."""
     write(journal, "start", label)
-    program = await asyncio.create_subprocess_exec("sleep", "30")
-    await asyncio.sleep(0.1)
+    # uvloop gives its own programs all signals back; those that are started so have what their worker has.
+    program = subprocess.Popen(["sleep", "30"])  # noqa: ASYNC220 # this is the point
     program.send_signal(2)
-    return await program.wait()
-
-
-async def lose_redis(journal: str, label: str, gate: str) -> str:
-    """Cuts its own process off from Redis, for good, as a broken route of one container would; then runs on."""
-    write(journal, "start", label)
-    if not gate_of(journal, f"cut-{label}").exists():
-        gate_of(journal, f"cut-{label}").touch()
-        for name in ("open_connection", "open_unix_connection"):
-            setattr(asyncio, name, refuse)
-        shut_connections()
-    while not gate_of(journal, gate).exists():  # noqa: ASYNC110 # another process opens it
-        await asyncio.sleep(PAUSE_SECONDS)
-    write(journal, "end", label)
-    return label
+    return await asyncio.to_thread(program.wait)
 
 
 async def patient(journal: str, label: str, seconds: float, limit: Timeout = Timeout(timedelta(seconds=30))) -> str:
@@ -117,25 +101,7 @@ async def patient(journal: str, label: str, seconds: float, limit: Timeout = Tim
     return label
 
 
-async def refuse(*_: object, **__: object) -> None:
-    """In the place of what opens a connection."""
-    raise ConnectionRefusedError(111, "Connection refused")
-
-
-def shut_connections() -> None:
-    """Ends this process's TCP connections."""
-    for entry in tuple(Path("/proc/self/fd").iterdir()):
-        shut(int(entry.name))
-
-
-def shut(descriptor: int) -> None:
-    """Ends one, if it is one."""
-    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
-        if connection.family == socket.AF_INET:
-            connection.shutdown(socket.SHUT_RDWR)
-
-
 TASKS = [
     exit_process, exit_politely, segfault, hold_gil, block_once, ignore_cancel, use_up_descriptors, leave_orphans,
-    interruptible, lose_redis, patient,
+    interruptible, patient,
 ]  # fmt: skip

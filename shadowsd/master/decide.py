@@ -36,6 +36,8 @@ CANARY_SECONDS = 1.0
 ABORT_SECONDS = 2.0
 # Handing back takes milliseconds; without Redis it never succeeds, and the lease does the rest.
 STOP_SECONDS = 4.0
+# Who has not begun yet has nothing to hand back; but a forked child, which begins in milliseconds, ends by itself.
+STOP_BOOTING_SECONDS = 0.5
 # A child that is silent for so long has its stacks written to the log, long before it is ended for it.
 WARN_SECONDS = 10.0
 
@@ -54,7 +56,8 @@ def stop(world: World) -> Iterator[Action]:
         if world.stopping == STOP and child.asked in ("", DRAIN):
             yield Ask(child.number, STOP, "the master was told to stop at once")
         elif not child.asked:
-            yield Ask(child.number, DRAIN, "the master stops")
+            # Who has not begun has nothing to finish, and can't hear that it is to, while it imports.
+            yield Ask(child.number, STOP if child.phase is Phase.BOOTING else DRAIN, "the master stops")
 
 
 def reload(world: World) -> Iterator[Action]:
@@ -163,6 +166,8 @@ def ends(world: World) -> Iterator[Action]:
         elif child.asked == DRAIN and child.cut_off and not child.running and child.asked_for > STOP_SECONDS:
             # It would wait for ever for Redis to take what became of its tasks; they run again elsewhere.
             yield Ask(child.number, STOP, "nothing runs in it, and it can't say so to Redis")
+        elif child.asked == STOP and child.phase is Phase.BOOTING and child.asked_for > STOP_BOOTING_SECONDS:
+            yield Ask(child.number, KILL, "it had not begun yet")
         elif child.asked == STOP and child.asked_for > STOP_SECONDS:
             yield Ask(child.number, KILL, f"it did not hand back within {STOP_SECONDS:g} s")
         elif child.asked == ABORT and child.asked_for > ABORT_SECONDS:

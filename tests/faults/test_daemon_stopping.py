@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from shadows import Shadow
-from tests.daemon import Daemon, kill, lives
-from tests.faults.test_daemon_deaths import SPAWNS
+from tests.daemon import TASKS, Daemon, kill, lives
+from tests.faults.running import SPAWNS
 from tests.hazards import ignore_cancel, interruptible, leave_orphans
 from tests.recorded import Journal, hold, hold_thread, rest
 from tests.waiting import wait_for
@@ -106,6 +106,24 @@ async def test_a_group_signal_while_it_imports_is_a_clean_stop(tmp_path: Path, b
             kill(pid, signal.SIGINT)
         assert daemon.wait(2) == 0
         assert daemon.logged("Traceback") == 0
+
+
+async def test_a_group_signal_while_executed_workers_import_is_a_clean_stop(tmp_path: Path, brief: Shadow) -> None:
+    """They don't listen to anybody before they have imported the tasks, and what they hold is nothing: nobody waits
+    for them until the drain timeout."""
+    (tmp_path / "work.py").write_text(
+        f"import sys\nimport time\nif 'shadowsd.master.executed' in sys.orig_argv:\n    time.sleep(60)\n{TASKS}"
+    )
+    with Daemon(tmp_path, brief, spawn="exec", drain_timeout="30s") as daemon:
+        wait_for(lambda: len(daemon.slots(state="booting")) == 2, "the workers import")
+        wait_for(lambda: len(daemon.pids) == 3, "the zygote has done its part")
+        wait_for(lambda: all(caught(pid, signal.SIGTERM) for pid in daemon.pids), "they have come to their imports")
+        family = daemon.pids
+        for pid in family:
+            kill(pid, signal.SIGTERM)
+        assert daemon.wait() == 0
+        assert not any(map(lives, family))
+        assert daemon.logged("Traceback") == daemon.logged("is gone") == 0
 
 
 def caught(pid: int, number: signal.Signals) -> bool:

@@ -5,7 +5,14 @@ from signal import SIGABRT, SIGKILL
 
 import pytest
 
-from shadowsd.master.decide import ABORT_SECONDS, CANARY_SECONDS, CANARY_TASKS, STOP_SECONDS, decide
+from shadowsd.master.decide import (
+    ABORT_SECONDS,
+    CANARY_SECONDS,
+    CANARY_TASKS,
+    STOP_BOOTING_SECONDS,
+    STOP_SECONDS,
+    decide,
+)
 from shadowsd.master.generation import Stage
 from shadowsd.master.hangs import Kind, Silence
 from shadowsd.master.page import Phase
@@ -189,6 +196,16 @@ def test_told_to_stop_everybody_drains_and_nobody_is_made() -> None:
     assert decide(seen) == [Ask(number, DRAIN, "the master stops") for number in (1, 2, 3, 10)]
     assert decide(world(child(1, asked=DRAIN), stopping=DRAIN)) == []
     assert decide(world(stopping=DRAIN)) == []
+
+
+def test_told_to_stop_nobody_waits_for_who_has_not_begun() -> None:
+    """A worker that imports hears nothing; a stop took as long as the drain timeout."""
+    booting = child(1, phase=Phase.BOOTING)
+    assert decide(world(booting, stopping=DRAIN)) == [Ask(1, STOP, "the master stops")]
+    asked = replace(booting, asked=STOP, asked_for=STOP_BOOTING_SECONDS - 0.1)
+    assert decide(world(asked, stopping=DRAIN)) == []
+    asked = replace(asked, asked_for=STOP_BOOTING_SECONDS + 0.1)
+    assert decide(world(asked, stopping=DRAIN)) == [Ask(1, KILL, "it had not begun yet")]
 
 
 def test_told_to_stop_at_once_those_that_drain_hand_back() -> None:
