@@ -7,9 +7,9 @@ import pytest
 
 from shadows import Shadow
 from tests.daemon import Daemon, kill, state_of
-from tests.faults.test_daemon_deaths import SPAWNS
+from tests.faults.running import SPAWNS, running_daemon
 from tests.hazards import leave_orphans
-from tests.recorded import Journal, hold, kill_worker, rest
+from tests.recorded import Journal, hold, hold_thread, kill_worker, rest
 from tests.waiting import wait_for, wait_until
 
 
@@ -55,37 +55,53 @@ async def test_a_worker_that_takes_too_much_memory_is_replaced_after_its_task(
         assert daemon.stop() == 0
 
 
-@pytest.mark.slow
 async def test_a_node_that_was_away_finds_its_tasks_taken_and_its_outcomes_do_not_count(
     tmp_path: Path, brief: Shadow, journal: Journal
 ) -> None:
-    """A paused machine: master and workers stop, their leases end, another node takes over, and they come back."""
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    with Daemon(tmp_path / "a", brief, name="a", workers="1") as away:
-        away.wait_ready()
-        added = await brief.add(hold, key="k")(str(journal), "k", "gate")
-        await wait_until(lambda: journal.count("start")["k"] == 1, "it runs")
-        before = away.serving()
-        family = away.pids
+    """A paused machine: master and workers stop, their leases end, another node takes over, and they come back.
+
+    Plain functions, as nothing can stop them: each has an outcome when its worker comes back, and that comes late."""
+    keys = ("k1", "k2")
+    with running_daemon(tmp_path / "a", brief, journal, name="a", workers="1", metrics_port="0") as away:
+        added = await away.holds(*keys, task=hold_thread)
+        before, family, incarnation = away.serving(), away.pids, await incarnation_of(brief, "a-1")
         for pid in family:
             kill(pid, signal.SIGSTOP)
         await wait_until(lambda: all(state_of(pid) == "T" for pid in family), "the node is paused")
-        with Daemon(tmp_path / "b", brief, name="b", workers="1") as heir:
-            heir.wait_ready()
-            await wait_until(lambda: journal.count("start")["k"] == 2, "it runs at the other node")
+        with running_daemon(tmp_path / "b", brief, journal, name="b", workers="1", metrics_port="0") as heir:
+            await wait_until(lambda: journal.count("start") == dict.fromkeys(keys, 2), "they run at the other node")
+            journal.open_gate("gate")
+            assert [await each.get_result(timeout=10) for each in added] == [*keys]
             for pid in family:
                 kill(pid, signal.SIGCONT)
+            await wait_until(lambda: away.metrics[FENCED] == 2, "both late outcomes are refused and counted")
+            away.wait_logged("Worker a-1 was taken for dead, .* It joins again")
             await wait_until(lambda: away.ready, "the first node is back")
-            journal.open_gate("gate")
-            assert await added.get_result(timeout=10) == "k"
             again = [await brief.add(rest, key=f"r{n}")(str(journal), f"r{n}", 0.05) for n in range(30)]
             for each in again:
                 await each.get_result(timeout=10)
             assert {pid for word, _, pid in journal.events if word == "end"} >= set(before.values())
             assert away.serving() == before
-            assert max(journal.count("start").values()) == 2
-            assert heir.stop() == away.stop() == 0
+            assert await incarnation_of(brief, "a-1") != incarnation
+            for each in added:
+                await each.sync()
+                assert each.worker == "b-1"
+            assert journal.count("start") == dict.fromkeys(keys, 2) | dict.fromkeys((f"r{n}" for n in range(30)), 1)
+            assert heir.metrics[FENCED] == 0
+
+
+FENCED = "shadows_fenced_outcomes_total"
+
+
+async def incarnation_of(shadow: Shadow, worker: str) -> str:
+    """The name that a worker has in Redis now."""
+    async with shadow.redis() as redis:
+        (name,) = [
+            each.decode()
+            for each in await redis.zrange(shadow.keys.leases, 0, -1)
+            if each.decode().startswith(f"{worker}#")
+        ]
+    return name
 
 
 @pytest.mark.slow
