@@ -8,7 +8,7 @@ from shadows import Shadow
 from shadows.testing import RedisServer
 from tests.daemon import TASKS, Daemon, kill, lives
 from tests.faults.conftest import brief_shadow
-from tests.faults.test_daemon_deaths import SPAWNS
+from tests.faults.running import SPAWNS, Runner
 from tests.recorded import Journal, rest
 from tests.waiting import wait_for
 
@@ -146,3 +146,42 @@ async def test_what_an_import_leaves_open_makes_it_execute_its_workers(
         added = await brief.add(rest, key="k")(str(journal), "k")
         assert await added.get_result(timeout=10) == "k"
         assert daemon.stop() == 0
+
+
+NUMPY = """
+import asyncio
+import os
+
+import numpy
+
+from tests.recorded import gate_of, write
+
+
+async def draw(journal: str, label: str) -> list[float]:
+    write(journal, "start", label)
+    while not gate_of(journal, "gate").exists():
+        await asyncio.sleep(0.002)
+    ones = numpy.ones((300, 300))
+    return [os.getpid(), float((ones @ ones).sum()), float(numpy.random.rand())]
+
+
+ALL = [draw]
+"""
+
+
+@SPAWNS
+async def test_numpy_at_import_is_no_obstacle_to_forks(
+    tmp_path: Path, brief: Shadow, journal: Journal, running: Runner, spawn: str
+) -> None:
+    """Its library has threads of its own from the import on, and makes them anew in a fork; random numbers differ."""
+    (tmp_path / "work.py").write_text(NUMPY)
+    with running(spawn=spawn, concurrency="1") as daemon:
+        assert len(daemon.zygotes) == (1 if spawn == "fork" else 0)
+        assert daemon.logged("Importing work:ALL left") == 0
+        added = [await brief.add("draw", key=key)(str(journal), key) for key in ("a", "b")]
+        wait_for(lambda: len(journal.count("start")) == 2, "both workers run one")
+        journal.open_gate("gate")
+        one, other = [await each.get_result(timeout=10) for each in added]
+        assert {one[0], other[0]} == set(daemon.serving().values())
+        assert one[1] == other[1] == 300**3
+        assert one[2] != other[2]
