@@ -9,8 +9,8 @@ import pytest
 from shadows import Shadow
 from tests.daemon import TASKS, Daemon, kill
 from tests.faults.conftest import brief_shadow
+from tests.faults.running import SPAWNS, Runner
 from tests.faults.test_daemon_boot import DEADLOCK
-from tests.faults.test_daemon_deaths import SPAWNS
 from tests.recorded import Journal, hold, rest
 from tests.waiting import wait_for, wait_until
 
@@ -118,6 +118,26 @@ async def test_a_zygote_that_dies_before_its_canary_is_made_does_not_end_the_mas
         daemon.wait_logged("The reload failed, and generation 1 serves on: importing its tasks ended the process")
         assert daemon.ask("reload", wait=True)["ok"]
         assert daemon.stop() == 0
+
+
+async def test_a_zygote_that_dies_between_its_imports_and_its_canary_fails_the_reload(
+    tmp_path: Path, running: Runner
+) -> None:
+    """It has said that it is ready, and is gone when the canary is to be forked."""
+    with running() as daemon:
+        before = daemon.serving()
+        (tmp_path / "work.py").write_text(
+            f"import os\n\nos.register_at_fork(before=lambda: os.kill(os.getpid(), 9))\n{TASKS}"
+        )
+        answer = daemon.ask("reload", wait=True)
+        assert not answer["ok"]
+        assert answer["words"] == "its worker in slot 1 is gone: killed by SIGKILL"
+        assert daemon.serving(generation=1) == before
+        assert daemon.logged("The zygote of generation 2 was killed by SIGKILL") == 1
+        (tmp_path / "work.py").write_text(TASKS)
+        assert daemon.ask("reload", wait=True)["ok"]
+        wait_for(lambda: len(daemon.zygotes) == 1, "the zygotes before are gone")
+        await daemon.proves_itself()
 
 
 async def test_code_that_breaks_while_its_zygote_is_gone_is_tried_again_until_it_works(
