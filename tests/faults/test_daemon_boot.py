@@ -27,7 +27,6 @@ wait_for_ever()
 """
 
 
-@SPAWNS
 @pytest.mark.parametrize(
     ("source", "line"),
     [
@@ -40,10 +39,11 @@ wait_for_ever()
     ],
 )
 def test_code_that_can_not_be_imported_ends_it_with_78_and_the_reason(
-    tmp_path: Path, brief: Shadow, source: str, line: str, spawn: str
+    tmp_path: Path, brief: Shadow, source: str, line: str
 ) -> None:
+    """A zygote imports first, also where workers are executed; for those see test_daemon_executed.py."""
     (tmp_path / "work.py").write_text(source)
-    with Daemon(tmp_path, brief, spawn=spawn) as daemon:
+    with Daemon(tmp_path, brief) as daemon:
         assert daemon.wait() == 78
         assert line in daemon.output
         if "Error" in line:
@@ -53,10 +53,10 @@ def test_code_that_can_not_be_imported_ends_it_with_78_and_the_reason(
 
 def test_an_import_that_never_ends_is_ended_with_78_and_its_stack(tmp_path: Path, brief: Shadow) -> None:
     (tmp_path / "work.py").write_text(DEADLOCK)
-    with Daemon(tmp_path, brief, boot_timeout="1s") as daemon:
+    with Daemon(tmp_path, brief, boot_timeout="3s") as daemon:
         assert daemon.wait() == 78
         assert "in wait_for_ever" in daemon.output
-        assert "importing took longer than --boot-timeout (1 s)" in daemon.output
+        assert "importing took longer than --boot-timeout (3 s)" in daemon.output
 
 
 @pytest.mark.parametrize("times", [1, 2])

@@ -112,13 +112,13 @@ async def test_without_its_zygote_workers_go_on_and_another_is_made(
         assert daemon.stop() == 0
 
 
-@SPAWNS
 @pytest.mark.parametrize(
-    ("task", "cause"),
+    ("task", "cause", "spawn"),
     [
-        (exit_process, "exited with 0"),
-        (segfault, "killed by SIGSEGV"),
-        (kill_worker, "killed by SIGKILL"),
+        (exit_process, "exited with 0", "fork"),
+        (segfault, "killed by SIGSEGV", "fork"),
+        (segfault, "killed by SIGSEGV", "exec"),
+        (kill_worker, "killed by SIGKILL", "fork"),
     ],
 )
 async def test_what_ends_its_worker_each_time_is_quarantined_with_its_cause(

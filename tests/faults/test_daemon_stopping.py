@@ -9,7 +9,7 @@ import pytest
 
 from shadows import Shadow
 from tests.daemon import TASKS, Daemon, kill, lives
-from tests.faults.running import SPAWNS
+from tests.faults.running import SPAWNS, Running, deaths_of, running_daemon
 from tests.hazards import ignore_cancel, interruptible, leave_orphans
 from tests.recorded import Journal, hold, hold_thread, rest
 from tests.waiting import wait_for
@@ -36,25 +36,29 @@ async def test_a_stop_finishes_what_runs_and_takes_nothing_new(
 
 
 @SPAWNS
-@pytest.mark.parametrize("task", [hold, hold_thread, ignore_cancel])
 async def test_what_does_not_end_in_time_is_handed_back(
-    tmp_path: Path, brief: Shadow, journal: Journal, spawn: str, task: object
+    tmp_path: Path, brief: Shadow, journal: Journal, spawn: str
 ) -> None:
-    with Daemon(tmp_path, brief, spawn=spawn, drain_timeout="500ms") as daemon:
+    """Each in a worker of its own: one that can be cancelled, one that can't, and one that takes no notice of it."""
+    tasks = {"hold": hold, "thread": hold_thread, "ignores": ignore_cancel}
+    options = {"spawn": spawn, "workers": "3", "concurrency": "1", "drain_timeout": "500ms"}
+    with Running(tmp_path, brief, journal, **options) as daemon:
         daemon.wait_ready()
-        await brief.add(task, key="k")(str(journal), "k", "gate")  # type: ignore[arg-type]
-        wait_for(lambda: journal.count("start")["k"] == 1, "it runs")
+        for key, task in tasks.items():
+            await daemon.holds(key, task=task)
         family = daemon.pids
         assert daemon.stop(10) == 0
         assert not any(map(lives, family))
-        with Daemon(tmp_path, brief, spawn=spawn) as second:
-            wait_for(lambda: journal.count("start")["k"] == 2, "it runs elsewhere")
-            journal.open_gate("gate")
-            wait_for(lambda: journal.count("end")["k"] == 1, "it ends")
-            assert second.wait_ready().stop() == 0
-    execution = await brief.get_execution("k")
-    assert execution is not None
-    assert execution.attempt == 1
+        assert daemon.logged("did not finish within 0.5 s") == 3
+        assert journal.count("stopped") == {"hold": 1, "ignores": 1}
+    with running_daemon(tmp_path, brief, journal, spawn=spawn):
+        wait_for(lambda: journal.count("start") == dict.fromkeys(tasks, 2), "they run elsewhere")
+        journal.open_gate("gate")
+        wait_for(lambda: journal.count("end") == dict.fromkeys(tasks, 1), "they end")
+    for key in tasks:
+        execution = await brief.get_execution(key)
+        assert execution is not None
+        assert (execution.attempt, await deaths_of(brief, key)) == (1, 0)
     assert await brief.quarantine() == []
 
 

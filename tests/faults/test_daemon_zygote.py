@@ -17,7 +17,7 @@ async def test_a_zygote_that_does_not_answer_is_replaced_and_its_slot_filled(
     tmp_path: Path, brief: Shadow, journal: Journal
 ) -> None:
     """Requests to it never ended: slots stayed empty, and the daemon could not be stopped any more."""
-    with Daemon(tmp_path, brief, boot_timeout="1500ms") as daemon:
+    with Daemon(tmp_path, brief, boot_timeout="3s") as daemon:
         daemon.wait_ready()
         (zygote,) = daemon.zygotes
         kill(zygote, signal.SIGSTOP)
