@@ -36,6 +36,8 @@ LIBRARIES = (
     *(f"{Path(spec.origin).parent}/" for name in PACKAGES if (spec := find_spec(name)) and spec.origin),
 )  # fmt: skip
 BURIAL_SECONDS = 2.0
+# A zygote that is let go of ends within milliseconds, or is stuck; with coverage, it has its notes to write.
+STUCK_SECONDS = 1.0
 LOOK_SECONDS = 0.005
 ZYGOTE_PAUSES = (0.0, 1.0, 60.0)
 
@@ -208,18 +210,22 @@ class Acting:
 
     async def kill_all(self) -> None:
         """Whoever is left is killed, and zygotes end when their channel does; nobody else would collect them."""
-        fleet, deadline = self._node.fleet, self._node.clock.now() + BURIAL_SECONDS
+        fleet, began = self._node.fleet, self._node.clock.now()
         for child in fleet.children.values():
             # Written down, or what it runs would be blamed for this end.
             child.asked, child.asked_at, child.why = KILL, self._node.clock.now(), "the master ends"
             child.signal(signal.SIGKILL)
         for number, generation in fleet.generations.items():
             fleet.retire(number)
-            # One that imports, or is stuck, would not notice that its channel has ended.
-            generation.kill(signal.SIGKILL, "the master ends")
+            if generation.stage is Stage.IMPORTING:  # it would not notice that its channel has ended
+                generation.kill(signal.SIGKILL, "the master ends")
         while fleet.children or any(generation.pidfd for generation in fleet.generations.values()):
             for ended in fleet.reap():
                 self._ended(ended)
-            if self._node.clock.now() > deadline:
+            waited = self._node.clock.now() - began
+            if waited > BURIAL_SECONDS:
                 return
+            if waited > STUCK_SECONDS:
+                for generation in fleet.generations.values():
+                    generation.kill(signal.SIGKILL, "the master ends")
             await asyncio.sleep(LOOK_SECONDS)

@@ -174,3 +174,19 @@ def leave_as_killed(path: Path) -> None:
         socket.socket(socket.AF_UNIX).bind(str(path))
         os._exit(0)
     os.waitpid(child, 0)
+
+
+async def test_who_is_connected_when_the_master_ends_leaves_no_error_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """asyncio logged a traceback about the task of each connection that its loop cancelled in the end."""
+    async with serving(tmp_path / "s"):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "s")
+        writer.write(b'{"command": "greet", "name": "Ada"}\n')
+        assert json.loads(await reader.readline()) == {"hello": "Ada", "number": 0}
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+    assert caplog.text == ""
