@@ -66,7 +66,8 @@ class Finish:
             return False
         if parked or quarantined or paused:
             logger.warning(
-                "Finished, but for %s whose entries wait for a worker that knows them, %s, and %s. See `shadows snapshot`.",
+                "Finished, but for %s whose entries wait for a worker that knows them, %s, and %s. "
+                "See `shadows snapshot`.",
                 counted(parked, "function"),
                 counted(paused, "paused function"),
                 counted(quarantined, "quarantined entry", "quarantined entries"),
