@@ -56,10 +56,10 @@ def test_what_the_run_said_counts_more() -> None:
     assert cron.on_complete(execution_of(task), Outcome(MINUTE)) is None
 
 
-def test_it_is_a_perpetual_that_nobody_starts_unless_it_says_so() -> None:
+def test_it_is_a_perpetual_that_workers_start_unless_it_says_otherwise() -> None:
     assert isinstance(Cron("@daily"), Perpetual)
-    assert not Cron("@daily").automatic
-    assert Cron("@daily", automatic=True).automatic
+    assert Cron("@daily").automatic
+    assert not Cron("@daily", automatic=False).automatic
     assert Cron("@daily").first() == Cron("@daily").next()
 
 

@@ -154,7 +154,7 @@ async def twice_declared(key: Annotated[str, TaskKey()] = TaskKey()) -> None: ..
 @pytest.mark.parametrize(
     ("task", "message"),
     [
-        (automatic, "'perpetual'.* requires: 'order', 'name'.*remove automatic=True"),
+        (automatic, "'perpetual'.* requires: 'order', 'name'.*pass automatic=False"),
         (threaded, "Timeout, in its parameter 'limit', but is a plain `def`.*async def"),
         (positional_only, "'key' of task 'a_task' has a dependency and is positional-only"),
         (variadic, "'keys' of task 'a_task' has a dependency and is variadic positional"),

@@ -28,7 +28,7 @@ def minute_that_ends_in(seconds: float) -> timezone:
 async def test_a_task_runs_at_its_moment(shadows: Shadow) -> None:
     """The workers that know it start it by themselves: at the next moment, and not at once."""
 
-    async def report(cron: Cron = Cron("* * * * *", automatic=True, tz=minute_that_ends_in(0.5))) -> None:
+    async def report(cron: Cron = Cron("* * * * *", tz=minute_that_ends_in(0.5))) -> None:
         runs.append(datetime.now(UTC))
 
     shadows.register(report)
@@ -55,7 +55,7 @@ async def scheduled(shadows: Shadow) -> bool:
 async def test_a_hundred_workers_that_come_do_not_move_the_next_run(shadows: Shadow) -> None:
     """Each of them starts what is not there."""
 
-    async def report(cron: Cron = Cron("@yearly", automatic=True)) -> None: ...
+    async def report(cron: Cron = Cron("@yearly")) -> None: ...
 
     shadows.register(report)
     await seed(shadows)
@@ -72,7 +72,7 @@ async def test_a_hundred_workers_that_come_do_not_move_the_next_run(shadows: Sha
 async def test_moments_that_nobody_ran_are_one_run(shadows: Shadow) -> None:
     """The workers were away for days; it catches up once, and then waits for its moment."""
 
-    async def report(cron: Cron = Cron("* * * * *")) -> None:
+    async def report(cron: Cron = Cron("* * * * *", automatic=False)) -> None:
         runs.append(datetime.now(UTC))
 
     await shadows.add(report, when=datetime.now(UTC) - timedelta(days=3), key="report")()
@@ -91,7 +91,7 @@ async def test_a_run_that_lasts_over_its_next_moment_skips_it(shadows: Shadow) -
     ended: list[datetime] = []
     zone = minute_that_ends_in(0.2)
 
-    async def report(cron: Cron = Cron("* * * * *", tz=zone)) -> None:
+    async def report(cron: Cron = Cron("* * * * *", automatic=False, tz=zone)) -> None:
         runs.append(datetime.now(UTC))
         if len(runs) == 1:
             await wait_until(lambda: datetime.now(UTC) > moment + timedelta(milliseconds=50), "its moment passed")
@@ -112,7 +112,7 @@ async def test_a_run_that_lasts_over_its_next_moment_skips_it(shadows: Shadow) -
 async def test_a_failure_is_retried_and_followed_by_the_next_moment(shadows: Shadow) -> None:
     """As with every perpetual task."""
 
-    async def report(cron: Cron = Cron("@daily"), retry: Retry = Retry(attempts=2)) -> None:
+    async def report(cron: Cron = Cron("@daily", automatic=False), retry: Retry = Retry(attempts=2)) -> None:
         runs.append(datetime.now(UTC))
         raise ValueError("no")
 
@@ -129,7 +129,7 @@ async def test_a_failure_is_retried_and_followed_by_the_next_moment(shadows: Sha
 async def test_it_is_struck_for_a_while_without_losing_its_next_moment(shadows: Shadow) -> None:
     """The struck run does not run, and the next is scheduled."""
 
-    async def report(cron: Cron = Cron("@daily")) -> None:
+    async def report(cron: Cron = Cron("@daily", automatic=False)) -> None:
         runs.append(datetime.now(UTC))
 
     await shadows.add(report, key="report", when=timedelta(milliseconds=200))()
@@ -148,7 +148,7 @@ async def test_a_run_may_end_it_or_give_the_next_one_arguments(shadows: Shadow) 
     """What a `Perpetual` can do, a `Cron` can."""
     seen: list[int] = []
 
-    async def report(number: int = 1, cron: Cron = Cron("@daily")) -> None:
+    async def report(number: int = 1, cron: Cron = Cron("@daily", automatic=False)) -> None:
         seen.append(number)
         cron.perpetuate(number + 1)
         cron.after(timedelta(0))
@@ -163,7 +163,7 @@ async def test_a_run_may_end_it_or_give_the_next_one_arguments(shadows: Shadow) 
 async def test_run_at_most_ends_it_in_a_test(shadows: Shadow) -> None:
     """Without waiting for the next day."""
 
-    async def report(cron: Cron = Cron("@daily")) -> None:
+    async def report(cron: Cron = Cron("@daily", automatic=False)) -> None:
         runs.append(datetime.now(UTC))
 
     await shadows.add(report)()
@@ -175,7 +175,7 @@ async def test_run_at_most_ends_it_in_a_test(shadows: Shadow) -> None:
 async def test_an_automatic_one_requires_no_arguments(shadows: Shadow) -> None:
     """Nobody would know them."""
 
-    async def report(customer: int, cron: Cron = Cron("@daily", automatic=True)) -> None: ...
+    async def report(customer: int, cron: Cron = Cron("@daily")) -> None: ...
 
     with pytest.raises(RegistrationError, match=r"automatic=True in its parameter 'cron'.*requires: 'customer'"):
         shadows.register(report)

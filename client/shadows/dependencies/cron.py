@@ -10,11 +10,12 @@ from shadows.dependencies.perpetual import Perpetual
 class Cron(Perpetual):
     """Runs the task at the moments of `expression`, by the clock of the time zone `tz`.
 
-    Moments that pass while a run lasts, or while no worker is there, are skipped: what was missed is one run. With
-    `automatic`, the workers start the task by themselves, at its next moment. What else a `Perpetual` can do, it can.
+    Moments that pass while a run lasts, or while no worker is there, are skipped: what was missed is one run. The
+    workers start the task by themselves, at its next moment, so that it must not require arguments; with
+    `automatic=False` it starts when it is added. What else a `Perpetual` can do, it can.
     """
 
-    def __init__(self, expression: str, automatic: bool = False, tz: tzinfo = UTC) -> None:
+    def __init__(self, expression: str, automatic: bool = True, tz: tzinfo = UTC) -> None:
         """ValueError for an expression that can't be read, or is never true."""
         super().__init__(automatic=automatic)
         self.expression = expression

@@ -125,7 +125,7 @@ def _refuse_required_arguments(function: Function, name: str, parameter: str) ->
         raise RegistrationError(
             f"Task {name!r} is started by the workers, because of automatic=True in its parameter "
             f"{parameter!r}, and they don't know the arguments that it requires: {', '.join(required)}. Give "
-            f"those defaults, or remove automatic=True and add the task yourself."
+            f"those defaults, or pass automatic=False and add the task yourself."
         )
 
 
