@@ -1,6 +1,7 @@
 """`run_until_finished`: when is there nothing left to do?"""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from logging import getLogger
 
 from redis.exceptions import ResponseError
@@ -24,11 +25,15 @@ BETWEEN_BATCHES_SECONDS = 0.002
 class Finish:
     """Looks when this worker becomes idle, and at each beat; other workers' tasks are waited for, too."""
 
-    def __init__(self, link: Link, keys: Keys, slots: Slots, settler: Settler) -> None:
+    def __init__(
+        self, link: Link, keys: Keys, slots: Slots, settler: Settler, release: Callable[[], Awaitable[None]]
+    ) -> None:
+        """`release` brings back what was paused and may run."""
         self._link = link
         self._keys = [*keys.streams, keys.schedule, keys.unknown, keys.quarantine, keys.waiting, keys.paused]
         self._slots = slots
         self._settler = settler
+        self._release = release
         self._looked = asyncio.Event()
         self._told = False
 
@@ -54,6 +59,10 @@ class Finish:
     async def _finished(self) -> bool:
         try:
             ready, scheduled, parked, quarantined, paused = await self._link.run(FINISHED, self._keys, [])
+            if paused:
+                # What was just resumed is perhaps on its way back, by whomever: after this it is there.
+                await self._release()
+                ready, scheduled, parked, quarantined, paused = await self._link.run(FINISHED, self._keys, [])
         except (ConnectionFailed, ServerRefused, ResponseError):
             return False
         if scheduled and not ready and not self._told:

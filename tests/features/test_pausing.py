@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from shadows import ExecutionState, Shadow
+from shadows import ExecutionState, Shadow, Worker
 from shadows.errors import ArgumentsError
 from tests.features.workers import finish, working
 from tests.waiting import wait_until
@@ -134,6 +134,17 @@ async def test_a_worker_finishes_though_something_is_paused(shadows: Shadow, cap
     await shadows.add(bill)(1)
     await finish(shadows)
     assert "1 paused function," in caplog.text
+
+
+async def test_a_worker_that_runs_until_finished_waits_for_what_was_resumed(shadows: Shadow) -> None:
+    """What comes back is on its way when `resume` returns; the worker must not end before it is there."""
+    await shadows.pause(bill)
+    await shadows.add(bill)(1)
+    async with Worker(shadows) as worker:
+        await worker.run_until_finished()
+        await shadows.resume(bill)
+        await worker.run_until_finished()
+    assert ran == [1]
 
 
 async def test_a_pause_strikes_nothing(shadows: Shadow) -> None:
