@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 class Client:
     """Opens and closes what a `Shadow` works with."""
 
+    _connects_by: type[Server] = Server
+
     def __init__(
         self,
         name: str | None = None,
@@ -62,7 +64,7 @@ class Client:
         self.name = settings.name
         self.keys = Keys(settings.name)
         self.registry = registry_of(settings.name)
-        self.server = Server(settings.url, credential_provider)
+        self.server = self._connects_by(settings.url, credential_provider)
         self.codec: Codec = lazy.codec().Codec(
             settings.name, settings.serializer, settings.secret, settings.maximum_payload
         )

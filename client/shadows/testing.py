@@ -1,4 +1,4 @@
-"""For tests: real, private Redis servers, and assertions about what was added.
+"""For tests: real, private Redis servers, assertions about what was added, and calls of a task without either.
 
 The pytest fixtures over the servers are in the module `shadows_pytest`.
 """
@@ -19,17 +19,21 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from .collecting import CollectingShadow
 from .errors import ConnectionFailed
 from .expectations import assert_no_tasks, assert_task_count, assert_task_not_scheduled, assert_task_scheduled
 from .redis_server import ServerVersion, answers, find_server, version_of, wait_for
+from .rehearsing import run
 
 __all__ = [
     "PROGRAM_VARIABLE",
+    "CollectingShadow",
     "RedisServer",
     "assert_no_tasks",
     "assert_task_count",
     "assert_task_not_scheduled",
     "assert_task_scheduled",
+    "run",
     "server_program",
 ]
 

@@ -46,13 +46,15 @@ class Injection:
     """What one function declares. `needed` is False where that is nothing, and the rest can be skipped."""
 
     __slots__ = (
-        "acting", "acting_around", "acting_by_annotation", "acts", "defaults", "function", "gates", "name", "needed",
-        "parameters", "perpetual", "positional", "retry", "timeout", "values", "values_around", "wrapping",
+        "acting", "acting_around", "acting_by_annotation", "acts", "defaults", "function", "gates", "known", "name",
+        "needed", "parameters", "perpetual", "positional", "retry", "timeout", "values", "values_around", "wrapping",
     )  # fmt: skip
 
     def __init__(self, function: Callable[..., Any], around: Around = NOTHING) -> None:
         """`around` is what the worker enters around all functions."""
         self.function = function
+        # Values by factory, for factories that are not called: a test has its own.
+        self.known: Mapping[Any, Any] = {}
         self.name = getattr(function, "__name__", None) or type(function).__name__
         self.positional, self.parameters, annotated = _declarations(function)
         self.acting = [item for item in self.parameters.items() if isinstance(item[1], ACTS_ON_TASK)]
@@ -156,7 +158,7 @@ class Resolved:
     async def __aenter__(self) -> Self:
         # Never reset: each run belongs to an asyncio task, whose context ends with it.
         current.set(self._context)
-        DependsDependency.cache.set({})
+        DependsDependency.cache.set(dict(self._injection.known))
         DependsDependency.stack.set(self._opened)
         frame = Frame(self._injection.function, self._provided, self._injection.parameters)
         current_frame.set(frame)

@@ -7,7 +7,7 @@ task, hence was opened later and is closed earlier.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from types import TracebackType
 from typing import Any, Self
@@ -23,7 +23,9 @@ type Factory = Callable[..., Any]
 class SharedScope:
     """One worker's shared values; `TaskContext.shared` of each of its runs."""
 
-    def __init__(self, shadow: object, worker: object) -> None:
+    def __init__(self, shadow: object, worker: object, known: Mapping[Any, Any] | None = None) -> None:
+        """`known` has values by factory, for factories that are not called: a test has its own."""
+        self._known = known or {}
         self._task_context = TaskContext(shadow, worker, execution=None, shared=self)
         self._context = copy_context()
         self._values: dict[Factory, Any] = {}
@@ -45,6 +47,8 @@ class SharedScope:
         """The value of `factory`, made now unless it is there; raises what the factory raises."""
         if factory in self._values:
             return self._values[factory]
+        if factory in self._known:
+            return self._known[factory]
         if self._closed:
             raise RuntimeError(f"The worker is stopping, and opens no Shared({_name(factory)}) any more.")
         keeper = self._keepers.get(factory)
@@ -54,7 +58,7 @@ class SharedScope:
         return await asyncio.shield(keeper.ready)
 
     def _open(self, factory: Factory) -> "_Keeper":
-        keeper = self._keepers[factory] = _Keeper(factory, self._values)
+        keeper = self._keepers[factory] = _Keeper(factory, self._values, self._known)
         keeper.task = asyncio.get_running_loop().create_task(
             keeper.keep(self._task_context), name=f"Shared({_name(factory)})", context=self._context.copy()
         )
@@ -89,16 +93,17 @@ class _Keeper:
 
     task: asyncio.Task[None]
 
-    def __init__(self, factory: Factory, values: dict[Factory, Any]) -> None:
+    def __init__(self, factory: Factory, values: dict[Factory, Any], known: Mapping[Any, Any]) -> None:
         self.ready: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.factory = factory
         self._values = values
+        self._known = known
         self._stop = asyncio.Event()
 
     async def keep(self, context: TaskContext) -> None:
         opened = Opened(f"Shared({_name(self.factory)})")
         current.set(context)
-        DependsDependency.cache.set({})
+        DependsDependency.cache.set(dict(self._known))
         DependsDependency.stack.set(opened)
         try:
             value = await DependsDependency(self.factory).__aenter__()

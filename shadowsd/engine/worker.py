@@ -15,9 +15,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from shadows import Shadow
+from shadows.dependencies.context import TaskContext
 from shadows.dependencies.retry import Retry
 from shadows.dependencies.timeout import Timeout
 from shadows.errors import ShadowsError
+from shadows.registry import Task
 
 from .around import Around
 from .assembly import Assembly
@@ -30,6 +32,7 @@ from .fallback import Fallback
 from .group import make_group
 from .hosting import Hosting
 from .options import check
+from .rehearsal import rehearse
 from .shared import SharedScope
 from .slots import Stop
 
@@ -182,6 +185,18 @@ class Worker:
                 await asyncio.wait(waiting)
                 # Only now, so that a `stop` that came before this run began was heard, too.
                 self.reader.stopping = False
+
+    async def rehearse(
+        self,
+        context: TaskContext,
+        task: Task,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        known: Mapping[Any, Any],
+    ) -> Any:
+        """Calls a task once as a run of it would, without Redis, also when this worker is not open: nothing is taken,
+        written or tried again. For `shadows.testing.run`; `known` has values for factories that are not called."""
+        return await rehearse(self, context, task, args, kwargs, known)
 
     async def _drain(self, reading: asyncio.Task[None]) -> None:
         """Reads no more, finishes what runs, and writes every outcome. A second cancel stops it at once."""

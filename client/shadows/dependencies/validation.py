@@ -144,7 +144,7 @@ def refuse_bad_factories(
         raise RegistrationError(f"{place}, which depends on itself. Remove one of the dependencies on that way.")
     _refuse_uncallable_factory(dependency, factory, place)
     shared = shared or isinstance(dependency, SHARED)
-    for parameter, inner in _inner_dependencies(dependency, factory):
+    for parameter, inner in inner_dependencies(dependency, factory):
         where = f"{place}, whose parameter {parameter!r}"
         if isinstance(inner, ONE_PER_TASK):
             raise RegistrationError(
@@ -210,11 +210,12 @@ def _arguments(
         if not dependency.optional and dependency.default is inspect.Parameter.empty:
             yield place, dependency, dependency.parameter or parameter
     elif (factory := getattr(dependency, "factory", None)) is not None:
-        for name, inner in _inner_dependencies(dependency, factory):
+        for name, inner in inner_dependencies(dependency, factory):
             yield from _arguments(inner, name, f"{place}, whose parameter {name!r} is {describe(inner)}")
 
 
-def _inner_dependencies(dependency: AnyDependency, factory: Function) -> Iterator[tuple[str, AnyDependency]]:
+def inner_dependencies(dependency: AnyDependency, factory: Function) -> Iterator[tuple[str, AnyDependency]]:
+    """What the factory of `dependency` depends on itself, with its parameters."""
     bindings: dict[str, Any] = getattr(dependency, "bindings", {})
     for parameter, inner in get_dependency_parameters(factory).items():
         if parameter not in bindings:
