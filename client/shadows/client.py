@@ -64,6 +64,8 @@ class Client:
         self.name = settings.name
         self.keys = Keys(settings.name)
         self.registry = registry_of(settings.name)
+        # How far a test has moved the schedule's clock (moved_clock.py).
+        self.ahead = timedelta(0)
         self.server = self._connects_by(settings.url, credential_provider)
         self.codec: Codec = lazy.codec().Codec(
             settings.name, settings.serializer, settings.secret, settings.maximum_payload

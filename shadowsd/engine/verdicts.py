@@ -59,7 +59,9 @@ class Verdicts:
 
     def skipped(self, running: Running, task: Task, reason: str, perpetual: Perpetual | None) -> None:
         """The run did not begin; the next one of a perpetual task may."""
-        successor = perpetual.successor(timedelta(0), running.entry.when) if perpetual is not None else None
+        successor = None
+        if perpetual is not None:
+            successor = perpetual.regular(timedelta(0), running.entry.when, self._worker.shadows)
         self.cancelled(running, task, reason, successor)
 
     async def decide(

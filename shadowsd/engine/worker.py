@@ -162,8 +162,7 @@ class Worker:
         self._require_same_process()
         if self._stack is None:
             raise ShadowsError("The worker is not open. Write `async with Worker(shadows) as worker:` around it.")
-        if self.schedule_automatic_tasks:
-            await seed(self.shadows)
+        await self.seed()
         self.reader.look_beside()
         reading = asyncio.create_task(self.reader.run(), name="shadows reader")
         repeating = [asyncio.create_task(work()) for work in self._parts.repeating]
@@ -240,6 +239,11 @@ class Worker:
         """Gives back what plain functions still run: they can't be stopped, but their outcomes won't count."""
         for running in tuple(self.slots.running.values()):
             self._parts.verdicts.hand_back(running)
+
+    async def seed(self) -> None:
+        """Starts the automatic tasks, as each `run_*` does."""
+        if self.schedule_automatic_tasks:
+            await seed(self.shadows)
 
     def seed_again(self) -> None:
         """After a flush the automatic tasks are gone with everything else."""

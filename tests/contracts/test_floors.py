@@ -16,7 +16,7 @@ FLOORS: dict[int, str] = {
     "registry dependencies",
     2: "records following told submissions adding strikes strikelist snapshot quarantine client shadow agenda default "
     "loop_thread sync tasks expectations collecting rehearsing "
-    "private_redis awaits crashing testing",
+    "private_redis awaits crashing moved_clock testing",
 }
 UPPER_FLOORS = {"shadowsd.engine": 3, "shadowsd.observe": 4, "shadowsd.master": 5, "shadowsd.commands": 6}
 

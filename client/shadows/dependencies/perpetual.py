@@ -80,12 +80,21 @@ class Perpetual(CompletionHandler, Provider[object]):
         """What follows a run that was due then and took `duration`; a struck run is skipped and took none."""
         return Successor(delay=max(NOTHING, self.every - duration))
 
+    def regular(self, duration: timedelta, due: datetime | None, shadow: object) -> Successor:
+        """`successor`, by the clock of the shadow: a test may have moved it ahead of the real one."""
+        ahead: timedelta = getattr(shadow, "ahead", NOTHING)
+        if not ahead:
+            return self.successor(duration, due)
+        following = self.successor(duration, due + ahead if due is not None else None)
+        when = following.when - ahead if following.when is not None else None
+        return Successor(following.delay, when, following.args, following.kwargs)
+
     def on_complete(self, execution: Execution, outcome: Outcome) -> Successor | None:
         if self.cancelled:
             return None
         time = self._time
         if time is None:
-            regular = self.successor(outcome.duration, execution.when)
+            regular = self.regular(outcome.duration, execution.when, execution.shadow)
             delay, when = regular.delay, regular.when
         else:
             delay, when = (time, None) if isinstance(time, timedelta) else (None, time)
