@@ -127,7 +127,7 @@ class CollectingShadow(Shadow):
         ]
         scheduled = [row for row in rows if row.state is ExecutionState.SCHEDULED]
         queued = [row for row in rows if row.state is ExecutionState.QUEUED]
-        return Snapshot(now, len(scheduled), len(queued), 0, 0, scheduled[:limit], queued[:limit], [], [])
+        return Snapshot(now, len(scheduled), len(queued), 0, 0, scheduled[:limit], queued[:limit], [], [], 0, 0)
 
     async def refresh(self, execution: Execution) -> None:
         """An execution is always up to date here."""

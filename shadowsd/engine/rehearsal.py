@@ -31,7 +31,7 @@ async def rehearse(
     execution = context.execution
     assert execution is not None  # only Shared factories have none
     threads = Threads(1)
-    injection = Injection(task.function, None, worker.around)
+    injection = Injection(task.function, worker.around)
     injection.known = known
     try:
         async with SharedScope(context.shadow, context.worker, known) as shared:
