@@ -9,10 +9,11 @@ import os
 import signal
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
-from shadows import ConcurrencyLimit, Perpetual, Retry, TaskKey
+from shadows import ConcurrencyLimit, CurrentExecution, Execution, Once, Perpetual, Retry, TaskKey
 
 PAUSE_SECONDS = 0.002
 
@@ -139,8 +140,37 @@ async def rest_limited(
     return await rest(journal, label, seconds)
 
 
+def step(journal: str, word: str, label: str) -> int:
+    """Writes down that it was taken, and returns how many events there were then."""
+    write(journal, word, label)
+    return len(Journal(Path(journal)).events)
+
+
+async def two_steps(
+    journal: str, label: str, gate: str, execution: Execution = CurrentExecution(), once: Once = Once()
+) -> list[int]:
+    """Takes one step, waits for the gate, which stops nobody who was cancelled, and takes another."""
+    write(journal, "start", f"{label} {execution.fence}")
+    first = await once("first", step, journal, "first", label)
+    with suppress(asyncio.CancelledError):
+        await once("second", hold_step, journal, label, gate)
+    return [first, await once("third", step, journal, "third", label)]
+
+
+async def hold_step(journal: str, label: str, gate: str) -> None:
+    """A step that waits for the gate."""
+    write(journal, "second", label)
+    await asyncio.to_thread(wait_at, journal, gate)
+
+
+def wait_at(journal: str, gate: str) -> None:
+    """Returns when the gate is open; nothing can stop it."""
+    while not gate_of(journal, gate).exists():
+        time.sleep(PAUSE_SECONDS)
+
+
 async def quick() -> None:
     """Does nothing."""
 
 
-TASKS = [quick, rest, hold, hold_thread, block, kill_worker, fail_twice, repeat, hold_limited, rest_limited]
+TASKS = [quick, rest, hold, hold_thread, block, kill_worker, fail_twice, repeat, hold_limited, rest_limited, two_steps]

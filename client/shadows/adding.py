@@ -205,7 +205,7 @@ def answered(execution: Execution, reply: bytes) -> None:
             "was written for it; look at what else uses this key of Redis."
         )
         return
-    execution.submission = execution.fence = int(reply[1:])
+    execution.submission = execution.generation = execution.fence = int(reply[1:])
     if verdict == b"=":
         execution.disposition = Disposition.ALREADY_SCHEDULED
     elif verdict == b"s":

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,6 +28,7 @@ from .subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from .codec.codec import Codec
+    from .ledger import Ledger
 
 
 class Client:
@@ -147,11 +149,17 @@ class Client:
         """Tells of an execution's changes; `execution.subscribe()` is the same."""
         return self._following.events_of(execution, self.settings.heartbeat_interval.total_seconds())
 
+    @cached_property
+    def ledger(self) -> "Ledger":
+        """The steps that runs have taken; `Once` uses this."""
+        ledger: Ledger = lazy.ledger().Ledger(self.queries, self.keys, self.codec)
+        return ledger
+
     async def report_progress(self, execution: Execution, progress: ExecutionProgress) -> None:
         """Writes how far a run is, as long as it is the current one of its key; `Progress` calls this."""
         total: int | str = "" if progress.total is None else progress.total
         await self.queries.repeat(
             PROGRESS,
             [self.keys.record(execution.key)],
-            [self.keys.events(execution.key), execution.fence, progress.current, total, progress.message or ""],
+            [self.keys.events(execution.key), execution.generation, progress.current, total, progress.message or ""],
         )

@@ -83,6 +83,20 @@ class ServerRefused(ShadowsError):
     """
 
 
+class Fenced(ShadowsError):
+    """This run has lost its execution: another one runs it, or it was cancelled or replaced.
+
+    What it does from now on does not count; let it end.
+    """
+
+
+class TooManySteps(ShadowsError):
+    """An execution can't keep more steps of `Once`; this one was not taken.
+
+    Add a task for each part of the work, or give `Once` a scope.
+    """
+
+
 class ExecutionCancelled(ShadowsError):
     """The execution was cancelled before it had a result; `reason` says how.
 

@@ -71,9 +71,9 @@ class Execution:
     """
 
     __slots__ = (
-        "args", "attempt", "completed_at", "disposition", "error", "fence", "function", "function_name", "key",
-        "kwargs", "progress", "redelivered", "schedule_exception", "shadow", "started_at", "state", "submission",
-        "when", "worker",
+        "args", "attempt", "completed_at", "disposition", "error", "fence", "function", "function_name",
+        "generation", "key", "kwargs", "progress", "redelivered", "schedule_exception", "shadow", "started_at",
+        "state", "submission", "when", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -103,9 +103,10 @@ class Execution:
         self.completed_at: datetime | None = None
         self.error: str | None = None
         self.progress: ExecutionProgress | None = None
-        # The number of the submission, which outlives its retries, and of its present placing. Both rise
-        # for ever, so that a write guarded by `fence` refuses a run that was overtaken.
+        # The number of the submission, which outlives its retries, of its present placing, and of this delivery of it.
+        # All rise for ever, so that a write guarded by `fence` refuses a run that was overtaken.
         self.submission = 0
+        self.generation = 0
         self.fence = 0
 
     def __repr__(self) -> str:

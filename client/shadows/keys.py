@@ -57,6 +57,10 @@ class Keys:
         """The stream of entries that wait while their function is paused."""
         return f"{self.paused}:{function}"
 
+    def once(self, scope: str, step: str) -> str:
+        """A step that is kept for all executions; a scope has no colon."""
+        return f"{self.prefix}once:{scope}:{step}"
+
     def reply(self, client: str, lane: str) -> str:
         """Where the last answer to one sender is kept, so that resending a call repeats nothing."""
         return f"{self.prefix}reply:{client}:{lane}"

@@ -30,6 +30,11 @@ def told() -> ModuleType:
     return import_module("shadows.told")
 
 
+def ledger() -> ModuleType:
+    """What keeps the steps of tasks, for the first one that asks for `Once`."""
+    return import_module("shadows.ledger")
+
+
 def codec() -> ModuleType:
     """What encodes arguments and results, for the first `Shadow`."""
     return import_module("shadows.codec.codec")

@@ -217,7 +217,8 @@ def apply(record: Record, execution: Execution, error_text: Callable[[str, str, 
     fields = record.fields
     outcome = record.outcome_of(execution.submission)
     if record.submission == execution.submission and "g" in fields:
-        execution.fence = record.generation
+        execution.generation = record.generation
+        execution.fence = record.generation + max(record.deliveries - 1, 0)
         execution.state = record.state
         execution.attempt = number(record.entry.get("a") or fields.get("a"), 1)
         execution.redelivered = record.deliveries > 1

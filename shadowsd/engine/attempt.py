@@ -186,7 +186,7 @@ class Attempts:
     ) -> None:
         """A run with dependencies, or in a thread."""
         execution = running.execution or self._execution(running.entry, task, args, kwargs)
-        context = TaskContext(self._shadow, self._worker, execution, self._worker.shared)
+        context = TaskContext(self._shadow, self._worker, execution, self._worker.shared, entry=running.entry)
         resolved = injection.enter(context, args, kwargs)
         outcome: Outcome
         word = "c"
@@ -230,7 +230,9 @@ class Attempts:
         execution.worker = worker_of(entry.consumer)
         execution.started_at = datetime.now(UTC)
         execution.submission = int(entry.submission)
-        execution.fence = int(entry.generation)
+        execution.generation = int(entry.generation)
+        # Each further delivery has the next number; `claim` keeps the next placing above it.
+        execution.fence = execution.generation + entry.deliveries - 1
         return execution
 
     async def _set_aside_unknown(self, running: Running) -> None:

@@ -54,6 +54,7 @@ class Reader:
         self._link = link
         self._control = control
         self._keys = keys
+        self._claimed = [*keys.streams, keys.generation]
         self._slots = slots
         self._attempts = attempts
         self._asides = asides
@@ -179,7 +180,7 @@ class Reader:
         self.wake()
 
     async def _claim(self, consumer: str, count: int, kind: str) -> list[tuple[str, list[bytes], int, int]]:
-        reply: list[Any] = await self._control.run(CLAIM, self._keys.streams, [consumer, count, kind])
+        reply: list[Any] = await self._control.run(CLAIM, self._claimed, [consumer, count, kind])
         return [(number_of(id), fields, place, deliveries) for place, id, fields, deliveries in reply]
 
     async def _run_suspect(self, consumer: str) -> None:

@@ -24,6 +24,7 @@ from shadows.dependencies.kinds import (
     Runtime,
     Successor,
 )
+from shadows.dependencies.once import Once
 from shadows.dependencies.perpetual import Perpetual
 from shadows.dependencies.progress import Progress
 from shadows.dependencies.retry import ExponentialRetry, Retry, RetryRequested
@@ -47,6 +48,7 @@ __all__ = [
     "ExponentialRetry",
     "FailureHandler",
     "Gate",
+    "Once",
     "Outcome",
     "Perpetual",
     "Progress",

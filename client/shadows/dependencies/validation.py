@@ -13,6 +13,7 @@ from shadows.dependencies.current import TASK_SCOPED
 from shadows.dependencies.declared import read_annotations
 from shadows.dependencies.gates import Gate
 from shadows.dependencies.kinds import CompletionHandler, FailureHandler, Runtime, describe
+from shadows.dependencies.once import Once
 from shadows.dependencies.perpetual import Perpetual
 from shadows.dependencies.progress import Progress
 from shadows.dependencies.shared import SHARED
@@ -151,7 +152,7 @@ def refuse_bad_factories(
                 f"{where} is a {describe(inner)}, which only works on the task itself. Declare it there, and "
                 f"read it in the factory with TaskArgument('<its parameter>')."
             )
-        if shared and isinstance(inner, (*TASK_SCOPED, CallArgumentDependency)):
+        if shared and isinstance(inner, (*TASK_SCOPED, Once, CallArgumentDependency)):
             raise RegistrationError(
                 f"{where} is a {describe(inner)}. A Shared value outlives the task that it was made for: use Depends."
             )

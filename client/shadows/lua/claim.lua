@@ -1,7 +1,7 @@
 -- queued -> running
 -- Gives a worker what waits beside the stream: what was taken from the dead, what was parked and came
 -- back, or (alone) one suspect; at most 200 and about 1 MiB a call. Returns {place, id, fields, deliveries} an entry.
-local streams = { KEYS[1], KEYS[2], KEYS[3] }
+local streams, counter = { KEYS[1], KEYS[2], KEYS[3] }, KEYS[4]
 local consumer, wanted, suspects = ARGV[1], tonumber(ARGV[2]), ARGV[3] == 'suspects'
 local LIMIT, BYTES = 200, 1048576
 
@@ -15,9 +15,18 @@ local function give(place, id, fields, deliveries)
   for i = 2, #fields, 2 do bytes = bytes + #fields[i] end
 end
 
+-- A fence is the generation and, after it, a number for each further delivery: the next placing must be above them.
+local function outrun(generation, deliveries)
+  local last = tonumber(redis.call('GET', counter) or 0)
+  if generation <= last and last < generation + deliveries then
+    redis.call('SET', counter, string.format('%.0f', generation + deliveries))
+  end
+end
+
 local function take(place, id, deliveries)
   local claimed = redis.call('XCLAIM', streams[place], 'workers', consumer, 0, id)
   if claimed[1] and claimed[1][2] then
+    outrun(tonumber(string.match(id, '^%d+')), deliveries)
     give(place, id, claimed[1][2], deliveries + 1)
   else
     -- Deleted meanwhile; Redis 6.2 would keep it pending for ever.

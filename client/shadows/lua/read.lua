@@ -6,10 +6,16 @@ local prefix, key = ARGV[1], ARGV[2]
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local fields = redis.pcall('HGETALL', record)
-if fields.err then fields = {} end
-local row = {}
-for i = 1, #fields, 2 do row[fields[i]] = fields[i + 1] end
+-- Not all of it: the steps that a task has kept may be large, and are nobody else's.
+local NAMES = { 'g', 'n', 's', 'f', 'at', 'ad', 'w', 'p', 'a', 'd', 'l', 'o', 'r', 'pc', 'pt', 'pm' }
+local values = redis.pcall('HMGET', record, unpack(NAMES))
+local row, fields = {}, {}
+for i, name in ipairs(values.err and {} or NAMES) do
+  if values[i] then
+    row[name] = values[i]
+    fields[#fields + 1], fields[#fields + 2] = name, values[i]
+  end
+end
 local entry, held = {}, {}
 if row.s == 'queued' and row.g then
   local stream, id = prefix .. (row.at or 'stream'), row.g .. '-0'

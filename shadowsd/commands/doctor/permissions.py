@@ -83,7 +83,7 @@ def samples(scratch: str, keys: Keys) -> list[list[str]]:
     """One call of each command that our scripts make. The key never has the right type for all of them: no matter."""
     tail = {
         "DEL": [], "EXISTS": [], "GET": [], "HDEL": ["f"], "HGET": ["f"], "HEXISTS": ["f"], "HGETALL": [],
-        "HLEN": [], "HINCRBY": ["f", "1"], "HRANDFIELD": [],
+        "HKEYS": [],        "HLEN": [], "HINCRBY": ["f", "1"], "HRANDFIELD": [],
         "HMGET": ["f"], "HSET": ["f", "v"], "PERSIST": [], "PEXPIRE": ["1000"], "SET": ["v", "PX", "1000"],
         "XACK": [GROUP, "1-0"], "XADD": ["*", "f", "v"], "XCLAIM": [GROUP, "c", "0", "1-0"], "XDEL": ["1-0"],
         "XLEN": [], "XPENDING": [GROUP], "XRANGE": ["-", "+"], "XTRIM": ["MAXLEN", "1"], "ZADD": ["1", "m"],
