@@ -108,6 +108,23 @@ async def test_a_retry_onto_a_busy_key_says_so_and_keeps_the_entry(brief: Shadow
     assert [kept.id for kept in await brief.quarantine()] == [entry.id]
 
 
+async def test_a_retry_leaves_the_outcomes_to_those_who_wait_for_them(brief: Shadow) -> None:
+    """Of what was quarantined, or of what the key was used for since. They were told that it was replaced."""
+    first = await brief.add(job, key="damaged")(1)
+    await damage(brief, "damaged")
+    await finish(brief)
+    (entry,) = await brief.quarantine()
+    await brief.quarantine_retry(entry.id)
+    with pytest.raises(QuarantinedTask):
+        await first.get_result()
+    await finish(brief)
+    second = await brief.add(job, key="damaged")(2)
+    await finish(brief)
+    (entry,) = await brief.quarantine()
+    await brief.quarantine_retry(entry.id)
+    assert await second.get_result() == 2
+
+
 async def test_an_entry_can_be_dropped(brief: Shadow) -> None:
     """When nobody wants it any more."""
     await brief.add(job, key="damaged")(1)
