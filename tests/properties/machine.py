@@ -1,0 +1,333 @@
+"""The state machine: each rule does one thing to a real shadow and to the model, and then both must say the same."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from shadows import Disposition, Execution, ExecutionCancelled, QuarantinedTask, Shadow, Worker
+from shadows.errors import ResultNotKept, ShadowsError
+from shadowsd.engine.takeover import Judgement, take_over
+from tests.features.workers import working
+from tests.properties.model import Job, Model
+from tests.properties.model_tasks import GATE, LATER, TASKS
+from tests.properties.victims import Victims
+from tests.recorded import Journal
+from tests.waiting import wait_until
+
+KEYS = ["a", "b", "c", "d"]
+CONCURRENCY = 3
+
+keys = st.sampled_from(KEYS)
+kinds = st.sampled_from(sorted(TASKS))
+numbers = st.integers(1, 3)
+
+
+class Machine(RuleBasedStateMachine):
+    """One shadow of its own.
+
+    Its rules have no preconditions, but do nothing: which tasks a killed worker had started is not the same each time,
+    and what Hypothesis may choose from must be.
+    """
+
+    def __init__(self, url: str, victims: Victims, directory: Path) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.victims = victims
+        self.model = Model()
+        self.journal = Journal(directory / uuid4().hex)
+        self.labels = self.victim_count = 0
+        self.shadow = Shadow(f"test-{uuid4()}", url)
+        for task in TASKS.values():
+            self.shadow.register(task)
+        self.do(self.shadow.__aenter__())
+
+    def do[T](self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    def teardown(self) -> None:
+        async def leave() -> None:
+            async with self.shadow.redis() as redis:
+                if names := await redis.keys(f"{self.shadow.keys.prefix}*"):
+                    await redis.delete(*names)
+            await self.shadow.__aexit__(None, None, None)
+
+        self.do(leave())
+        self.runner.close()
+
+    @rule(key=keys, kind=kinds, number=numbers, later=st.booleans())
+    def add(self, key: str, kind: str, number: int, later: bool) -> None:
+        self.do(self.submit("add", key, kind, number, later))
+
+    @rule(key=keys, kind=kinds, number=numbers, later=st.booleans())
+    def replace(self, key: str, kind: str, number: int, later: bool) -> None:
+        self.do(self.submit("replace", key, kind, number, later))
+
+    async def submit(self, how: str, key: str, kind: str, number: int, later: bool) -> None:
+        self.labels += 1
+        label = f"{kind}{self.labels}"
+        when = LATER if later else None
+        submit = self.shadow.add if how == "add" else self.shadow.replace
+        before = self.model.jobs.get(key)
+        execution = await submit(kind, when, key)(str(self.journal), label, number)
+        if self.model.struck(kind, number):
+            assert execution.disposition is Disposition.STRUCK
+        elif how == "add" and before is not None and before.live:
+            assert execution.disposition is Disposition.ALREADY_SCHEDULED
+        else:
+            assert execution.disposition is Disposition.SCHEDULED
+            state = "scheduled" if later else "queued"
+            self.model.submit(Job(key, kind, label, number, state, execution))
+
+    @rule(key=keys)
+    def cancel(self, key: str) -> None:
+        self.do(self.cancelled(key))
+
+    async def cancelled(self, key: str) -> None:
+        job = self.model.jobs.get(key)
+        live = job is not None and job.live
+        assert await self.shadow.cancel(key) is live
+        if job is not None and live:
+            self.model.end(job, "cancelled", "cancelled", "cancelled")
+
+    @rule()
+    def clear(self) -> None:
+        assert self.do(self.shadow.clear()) == self.model.clear()
+
+    @rule(kind=kinds.filter(lambda kind: kind != "countdown"), group=numbers, by_function=st.booleans())
+    def strike(self, kind: str, group: int, by_function: bool) -> None:
+        if by_function:
+            self.do(self.shadow.strike(kind))
+            self.model.strikes.add(("function", kind))
+        else:
+            self.do(self.shadow.strike(None, "group", "==", group))
+            self.model.strikes.add(("group", group))
+
+    @rule()
+    def restore(self) -> None:
+        if not self.model.strikes:
+            return
+        for kind in TASKS:
+            self.do(self.shadow.restore(kind))
+        for group in (1, 2, 3):
+            self.do(self.shadow.restore(None, "group", "==", group))
+        self.model.strikes.clear()
+
+    @rule()
+    def advance(self) -> None:
+        """Hours pass: whatever is scheduled is due."""
+
+        async def advance() -> None:
+            async with self.shadow.redis() as redis:
+                for key in await redis.zrange(self.shadow.keys.schedule, 0, -1):
+                    await redis.zadd(self.shadow.keys.schedule, {key: 1})
+
+        self.do(advance())
+        for job in self.model.jobs.values():
+            job.due = job.due or job.state == "scheduled"
+
+    @rule()
+    def run(self) -> None:
+        async def run() -> None:
+            async with working(self.shadow, concurrency=CONCURRENCY) as worker:
+                await self.until_idle(worker)
+
+        self.do(run())
+        self.model.run()
+
+    async def until_idle(self, worker: Worker) -> None:
+        async def is_idle() -> bool:
+            if not worker.slots.idle:
+                return False
+            seen = await self.shadow.snapshot()
+            due = [row for row in seen.scheduled if row.when < seen.taken]
+            return worker.slots.idle and not (due or seen.queued or seen.running)
+
+        await wait_until(is_idle, "nothing is left that is due", 20)
+
+    @rule(operations=st.lists(st.tuples(st.sampled_from(["add", "replace", "cancel", "clear"]), keys), max_size=4))
+    def work_meanwhile(self, operations: list[tuple[str, str]]) -> None:
+        """Some run, and are held, while they are cancelled or replaced, and others added."""
+        if not self.model.ready() or self.troubled():
+            return
+        self.do(self.hold(operations))
+        self.model.run()
+
+    def troubled(self) -> bool:
+        """Whether it is not certain which of those that are ready are run first."""
+        return any(job.suspect or self.model.struck(job.kind, job.number) for job in self.model.ready())
+
+    async def hold(self, operations: list[tuple[str, str]]) -> None:
+        ready = self.model.ready()
+        GATE.close()
+        try:
+            async with working(self.shadow, concurrency=CONCURRENCY) as worker:
+                await wait_until(lambda: len(self.begun(ready)) == min(CONCURRENCY, len(ready)), "the slots are full")
+                await self.until_promoted(ready)
+                running = self.begun(ready)
+                self.ended = [job for job in self.model.jobs.values() if not job.live]
+                known = len(self.ended)
+                self.meddled = False
+                for operation, key in operations:
+                    await self.operate(operation, key, running)
+                    self.meddled = True
+                GATE.open()
+                await self.until_idle(worker)
+            self.ended = self.ended[known:]
+            self.count_ended(running)
+        finally:
+            GATE.open()
+
+    async def until_promoted(self, ready: list[Job]) -> None:
+        async def are_promoted() -> bool:
+            seen = await self.shadow.snapshot()
+            return not [row for row in seen.scheduled if row.when < seen.taken]
+
+        await wait_until(are_promoted, "what is due is in the stream")
+        for job in ready:
+            job.state = "queued"
+
+    async def operate(self, operation: str, key: str, running: list[Job]) -> None:
+        before = self.model.jobs.get(key)
+        if operation == "clear":
+            # What waits may have started in a slot that a cancel freed, or not; and so may what came meanwhile.
+            if all(job in running for job in self.model.ready()) or not self.meddled:
+                assert await self.shadow.clear() == self.model.clear(running)
+        elif operation == "cancel":
+            await self.cancelled(key)
+        else:
+            await self.submit(operation, key, "work", 1, later=False)
+        if before is not None and operation != "add" and not before.live and before not in self.ended:
+            self.ended.append(before)
+
+    def count_ended(self, running: list[Job]) -> None:
+        """Those that were ended meanwhile: whether one had started that came meanwhile, only the journal tells."""
+        starts = self.journal.count("start")
+        for job in self.ended:
+            more = starts[job.label] - self.model.starts[job.label]
+            assert more == 1 if job in running else more in (0, 1)
+            self.model.starts[job.label] += more
+            self.model.stopped[job.label] += more
+
+    def begun(self, jobs: list[Job]) -> list[Job]:
+        """Those that have started once more than the model knows."""
+        starts = self.journal.count("start")
+        return [job for job in jobs if starts[job.label] > self.model.starts[job.label]]
+
+    @rule(seen=st.booleans())
+    def kill(self, seen: bool) -> None:
+        """A process dies with tasks in flight; its master sees that, or its lease ends."""
+        if all(self.model.struck(job.kind, job.number) for job in self.model.ready()):
+            return
+        self.do(self.killed(seen))
+
+    async def killed(self, seen: bool) -> None:
+        self.victim_count += 1
+        name = f"victim-{self.victim_count}"
+        ready = [job for job in self.model.ready() if not self.model.struck(job.kind, job.number)]
+        least = 1 if any(job.suspect for job in self.model.ready()) else min(CONCURRENCY, len(ready))
+        pid = self.victims.start(self.shadow, name, CONCURRENCY)
+        await wait_until(lambda: len(self.begun(ready)) >= least, f"{least} tasks of {name} have started")
+        self.victims.kill(pid)
+        started = self.begun(ready)
+        await self.take_in(ready)
+        snapshot = await self.shadow.snapshot()
+        held = [self.model.jobs[row.key] for row in snapshot.running if row.worker == name]
+        assert {job.key for job in started} <= {job.key for job in held}
+        async with self.shadow.redis() as redis:
+            consumers = [each.decode() for each in await redis.zrange(self.shadow.keys.leases, 0, -1)]
+            generations = [str((await self.found(job)).generation) for job in started]
+            judgement = Judgement("death", "killed", tuple(generations)) if seen else Judgement()
+            for consumer in consumers:
+                # Its lease is over.
+                await redis.zadd(self.shadow.keys.leases, {consumer: 1})
+                assert await take_over(
+                    self.shadow.queries, self.shadow.keys, consumer, self.shadow.settings.ttl_ms, judgement
+                )
+        self.model.die(started, held, seen)
+
+    async def take_in(self, ready: list[Job]) -> None:
+        """What the worker did before it was killed, besides starting tasks: it moved what was due, ended the struck."""
+        for job in self.model.ready():
+            state = (await self.found(job)).state
+            if state == "cancelled" and job not in ready:
+                self.model.end(job, "cancelled", "cancelled", "struck")
+            elif state != "scheduled":
+                job.state = "queued"
+
+    async def found(self, job: Job) -> Execution:
+        execution = await self.shadow.get_execution(job.key)
+        assert execution is not None
+        return execution
+
+    @rule(choice=st.integers(0, 10))
+    def retry(self, choice: int) -> None:
+        """An operator gives one back."""
+        if not self.model.quarantined:
+            return
+        job = self.model.quarantined[choice % len(self.model.quarantined)]
+        job = [each for each in self.model.quarantined if each.key == job.key][-1]
+        entry = next(each for each in self.do(self.shadow.quarantine()) if each.key == job.key)
+        present = self.model.jobs[job.key]
+        if present.live:
+            with pytest.raises(ShadowsError, match="is in use by another execution"):
+                self.do(self.shadow.quarantine_retry(entry.id))
+        else:
+            self.do(self.shadow.quarantine_retry(entry.id))
+            self.model.requeue(job)
+
+    @invariant()
+    def agrees(self) -> None:
+        self.do(self.compare())
+
+    async def compare(self) -> None:
+        await self.compare_snapshot()
+        assert self.journal.count("start") == +self.model.starts
+        for label, count in self.journal.count("end").items():
+            assert count == self.model.ends[label] or self.model.stopped[label] >= count, label
+        assert not self.model.ends - self.journal.count("end")
+        for key in KEYS:
+            await self.compare_key(key)
+
+    async def compare_snapshot(self) -> None:
+        snapshot = await self.shadow.snapshot()
+        jobs = self.model.jobs.values()
+        for state, rows in (("scheduled", snapshot.scheduled), ("queued", snapshot.queued)):
+            assert sorted(row.key for row in rows) == sorted(job.key for job in jobs if job.state == state)
+        assert (snapshot.running, snapshot.total) == ([], sum(job.live for job in jobs))
+        assert snapshot.quarantined_count == len(self.model.quarantined)
+
+    async def compare_key(self, key: str) -> None:
+        job, kept = self.model.jobs.get(key), self.model.kept.get(key)
+        found = await self.shadow.get_execution(key)
+        if job is None:
+            assert found is None
+            return
+        assert found is not None
+        assert (found.state, found.function_name) == (job.state, job.kind)
+        if job.live:
+            assert (found.args[1], found.attempt) == (job.label, job.attempt)
+            assert await outcome_of(job.execution or found) == ("pending",)
+        if kept is not None and kept.execution is not None:
+            assert await outcome_of(kept.execution) == kept.outcome
+
+
+async def outcome_of(execution: Execution) -> tuple[str, ...]:
+    try:
+        return ("result", await execution.get_result(timeout=timedelta(0)))
+    except ExecutionCancelled as error:
+        return ("cancelled", error.reason)
+    except QuarantinedTask:
+        return ("quarantined",)
+    except ValueError as error:
+        return ("error", str(error))
+    except ResultNotKept:
+        return ("gone",)
+    except TimeoutError:
+        return ("pending",)
