@@ -11,13 +11,18 @@ from tests.processes import write_script
 
 RIGHT = """
 from datetime import UTC, datetime
-from shadows import Execution, Shadow
+from shadows import Execution, Once, Shadow
 
 async def greet(name: str, greeting: str = "Hello") -> None: ...
 def plain(number: int) -> int:
     return number
 
-async def main(shadows: Shadow) -> None:
+async def pay(once: Once = Once()) -> int:
+    await once("greet", greet, "Jane", greeting="Howdy")
+    number: int = await once("plain", plain, 5)
+    return number + once.call("in the thread", plain, 5)
+
+async def main(shadows: Shadow, once: Once) -> None:
     execution: Execution = await shadows.add(greet)("Jane")
     await shadows.add(greet, when=datetime.now(UTC), key="k")("Jane", greeting="Howdy")
     await shadows.add(plain)(5)
@@ -29,6 +34,8 @@ WRONG = {
     "a_wrong_type": "await shadows.add(greet)(5)",
     "a_missing_argument": "await shadows.add(greet)()",
     "an_unknown_argument": 'await shadows.add(greet)("Jane", salutation="Hi")',
+    "a_wrong_type_in_a_step": 'await once("greet", greet, 5)',
+    "a_wrong_type_in_a_step_of_a_thread": 'once.call("plain", plain, "five")',
     "a_wrong_type_in_a_replace": 'await shadows.replace(greet, datetime.now(UTC), "k")(5)',
 }
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from shadows import Progress, Shadow
+from shadows import CurrentExecution, Execution, Progress, Shadow
 from shadows.execution import ExecutionProgress
 from tests.waiting import wait_until
 
@@ -60,3 +60,24 @@ async def test_a_key_used_again_starts_from_nothing(shadows: Shadow) -> None:
     await finish(shadows)
     await again.sync()
     assert again.progress is None
+
+
+async def test_a_run_that_was_redelivered_tells_its_progress_too(shadows: Shadow) -> None:
+    """It is written for the generation, and the fence of a further delivery is above that."""
+    started = asyncio.Event()
+
+    async def convert(progress: Progress = Progress(), execution: Execution = CurrentExecution()) -> None:
+        started.set()
+        if not execution.redelivered:
+            await asyncio.Event().wait()
+        assert execution.fence > execution.generation
+        await progress.increment(7)
+
+    added = await shadows.add(convert)()
+    async with working(shadows):
+        await started.wait()
+    await finish(shadows)
+    await added.get_result()
+    await added.sync()
+    assert added.progress is not None
+    assert added.progress.current == 7
