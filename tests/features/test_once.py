@@ -1,14 +1,13 @@
 """A step of a task is taken once, though the task runs again."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 
-from shadows import Once, Perpetual, Retry, Shadow, Shared
-from shadows.errors import Fenced, RegistrationError, ResultError, TooManySteps
+from shadows import Once, Perpetual, Retry, Shadow
+from shadows.errors import Fenced, ResultError, TooManySteps
 from tests.proxy import Proxy
 from tests.waiting import wait_until
 
@@ -107,49 +106,6 @@ async def test_steps_are_gone_with_their_execution(shadows_url: str, shadows: Sh
             await wait_until(lambda: redis.zcard(keepless.keys.schedule), "the retry waits")
             await keepless.cancel("gone")
         assert not await redis.exists(keepless.keys.record("gone"))
-
-
-async def test_with_a_scope_a_step_is_taken_once_for_all_executions(shadows: Shadow) -> None:
-    """By whatever task, for as long as the ttl says."""
-    taken: list[str] = []
-
-    def charge(order: str) -> str:
-        taken.append(order)
-        return f"receipt of {order}"
-
-    async def pay(order: str, once: Once = Once("orders", timedelta(hours=2))) -> str:
-        return await once(order, charge, order)
-
-    async def pay_again(order: str, once: Once = Once(scope="orders", ttl=timedelta(hours=2))) -> str:
-        return await once(order, charge, order)
-
-    executions = [await shadows.add(task)(order) for task in (pay, pay_again) for order in ("a", "b:c")]
-    await finish(shadows)
-    assert [await each.get_result() for each in executions] == ["receipt of a", "receipt of b:c"] * 2
-    assert sorted(taken) == ["a", "b:c"]
-    async with shadows.redis() as redis:
-        assert 7100 < await redis.ttl(shadows.keys.once("orders", "b:c")) <= 7200
-
-
-async def test_runs_at_the_same_time_take_a_scoped_step_one_after_the_other(shadows: Shadow) -> None:
-    """Who comes second waits for the first, takes its result, and takes the step itself when the first fails."""
-    taken: list[int] = []
-
-    async def charge(n: int) -> int:
-        taken.append(n)
-        await asyncio.sleep(0.1)
-        if len(taken) == 1:
-            raise OSError("no answer")
-        return n
-
-    async def pay(n: int, once: Once = Once(scope="orders")) -> int:
-        return await once("order", charge, n)
-
-    executions = [await shadows.add(pay)(n) for n in range(4)]
-    await finish(shadows)
-    outcomes = await asyncio.gather(*[each.get_result() for each in executions], return_exceptions=True)
-    assert len(taken) == 2
-    assert [str(outcome) for outcome in outcomes if outcome != taken[1]] == ["no answer"]
 
 
 async def test_a_step_that_is_asked_for_twice_at_once_is_taken_once(shadows: Shadow) -> None:
@@ -322,39 +278,3 @@ async def test_a_step_costs_one_round_trip(proxy: Proxy) -> None:
     # A beat of the worker may fall into the time in which they are counted.
     for seen, expected in zip(counted, [3, 3, 10, 10, 0, 0], strict=True):
         assert expected <= seen <= expected + 1, counted
-
-
-async def test_called_by_yourself_a_task_just_takes_its_steps() -> None:
-    """In a unit test there is no worker, and no ledger."""
-
-    async def pay(order: str, once: Once = Once()) -> str:
-        return await once("charge", str.upper, order)
-
-    def ship(order: str, once: Once = Once()) -> str:
-        return once.call("ship", str.upper, order)
-
-    assert [await pay("a"), ship("b")] == ["A", "B"]
-
-
-@pytest.mark.parametrize(
-    ("make", "says"),
-    [
-        (lambda: Once(scope=""), "is no name; pass one without a colon"),
-        (lambda: Once(scope="a:b"), "scope='a:b'"),
-        (lambda: Once(scope="a", ttl=timedelta(0)), "would keep nothing"),
-    ],
-)
-def test_a_setting_that_can_not_work_is_refused(make: Callable[[], Once], says: str) -> None:
-    with pytest.raises(ValueError, match=says):
-        make()
-
-
-async def test_a_shared_value_has_no_steps(shadows: Shadow) -> None:
-    """It outlives the task whose steps they would be."""
-
-    def load(once: Once = Once()) -> None: ...
-
-    async def pay(loaded: None = Shared(load)) -> None: ...
-
-    with pytest.raises(RegistrationError, match="is a Once"):
-        shadows.register(pay)

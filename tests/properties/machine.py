@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Coroutine
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,17 +10,17 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from shadows import Disposition, Execution, ExecutionCancelled, QuarantinedTask, Shadow, Worker
-from shadows.errors import ResultNotKept, ShadowsError
+from shadows import Disposition, Execution, Shadow, Worker
+from shadows.errors import ShadowsError
 from shadowsd.engine.takeover import Judgement, take_over
 from tests.features.workers import working
-from tests.properties.model import Job, Model
+from tests.properties.comparing import compare
+from tests.properties.model import KEYS, Job, Model
 from tests.properties.model_tasks import GATE, LATER, TASKS
 from tests.properties.victims import Victims
 from tests.recorded import Journal
 from tests.waiting import wait_until
 
-KEYS = ["a", "b", "c", "d"]
 CONCURRENCY = 3
 
 keys = st.sampled_from(KEYS)
@@ -284,50 +283,4 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def agrees(self) -> None:
-        self.do(self.compare())
-
-    async def compare(self) -> None:
-        await self.compare_snapshot()
-        assert self.journal.count("start") == +self.model.starts
-        for label, count in self.journal.count("end").items():
-            assert count == self.model.ends[label] or self.model.stopped[label] >= count, label
-        assert not self.model.ends - self.journal.count("end")
-        for key in KEYS:
-            await self.compare_key(key)
-
-    async def compare_snapshot(self) -> None:
-        snapshot = await self.shadow.snapshot()
-        jobs = self.model.jobs.values()
-        for state, rows in (("scheduled", snapshot.scheduled), ("queued", snapshot.queued)):
-            assert sorted(row.key for row in rows) == sorted(job.key for job in jobs if job.state == state)
-        assert (snapshot.running, snapshot.total) == ([], sum(job.live for job in jobs))
-        assert snapshot.quarantined_count == len(self.model.quarantined)
-
-    async def compare_key(self, key: str) -> None:
-        job, kept = self.model.jobs.get(key), self.model.kept.get(key)
-        found = await self.shadow.get_execution(key)
-        if job is None:
-            assert found is None
-            return
-        assert found is not None
-        assert (found.state, found.function_name) == (job.state, job.kind)
-        if job.live:
-            assert (found.args[1], found.attempt) == (job.label, job.attempt)
-            assert await outcome_of(job.execution or found) == ("pending",)
-        if kept is not None and kept.execution is not None:
-            assert await outcome_of(kept.execution) == kept.outcome
-
-
-async def outcome_of(execution: Execution) -> tuple[str, ...]:
-    try:
-        return ("result", await execution.get_result(timeout=timedelta(0)))
-    except ExecutionCancelled as error:
-        return ("cancelled", error.reason)
-    except QuarantinedTask:
-        return ("quarantined",)
-    except ValueError as error:
-        return ("error", str(error))
-    except ResultNotKept:
-        return ("gone",)
-    except TimeoutError:
-        return ("pending",)
+        self.do(compare(self.shadow, self.model, self.journal))

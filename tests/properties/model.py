@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+KEYS = ["a", "b", "c", "d"]
 MAX_DEATHS, SUSPECT_DEATHS, SUSPECT_LOSSES, MAX_LOSSES = 3, 2, 3, 10
 LIVE = ("scheduled", "queued")
 
