@@ -6,7 +6,7 @@ from time import monotonic
 
 import pytest
 
-from shadows import CurrentShadow, ExponentialRetry, Perpetual, Retry, Shadow, Worker, testing
+from shadows import Cron, CurrentShadow, ExponentialRetry, Perpetual, Retry, Shadow, Worker, testing
 from shadows.dependencies import Successor
 from tests.features.workers import finish, working
 from tests.waiting import wait_until
@@ -125,6 +125,19 @@ async def test_a_task_that_runs_by_the_calendar_runs_once_a_day(shadows: Shadow)
     async with testing.clock(shadows) as clock:
         await clock.forward(first - datetime.now(UTC) + 3 * DAY + HOUR)
     assert [round((day - first) / DAY, 2) for day in days] == [0, 1, 2, 3]
+
+
+async def test_a_cron_task_runs_at_each_of_its_moments(shadows: Shadow) -> None:
+    at: list[datetime] = []
+
+    async def twice_a_day(cron: Cron = Cron("0 6,18 * * *")) -> None:
+        at.append(clock.now())
+
+    shadows.register(twice_a_day)
+    first = Cron("0 6,18 * * *").next()
+    async with testing.clock(shadows) as clock:
+        await clock.forward(first - datetime.now(UTC) + 2 * DAY + HOUR)
+    assert [round((moment - first) / HOUR, 1) for moment in at] == [0, 12, 24, 36, 48]
 
 
 async def test_a_struck_run_is_followed_at_its_time_too(shadows: Shadow) -> None:
