@@ -268,6 +268,18 @@ async def test_a_task_with_too_many_awaits_is_refused(monkeypatch: pytest.Monkey
         await testing.crash_everywhere(task)
 
 
+async def test_looks_may_be_async_and_are_no_places_to_die() -> None:
+    async def look() -> list[int]:
+        await asyncio.sleep(0)
+        return list(bank.charges)
+
+    async def forget() -> None:
+        await asyncio.sleep(0)
+        bank.forget()
+
+    assert await testing.crash_everywhere(careful, 1, check=look, prepare=forget) == 6
+
+
 async def test_functions_have_their_own_code_back_afterwards() -> None:
     before = careful.__code__
     await testing.crash_everywhere(careful, 1)

@@ -264,7 +264,7 @@ async def test_dependencies_of_ones_own_are_replaced_by_their_class() -> None:
     assert await testing.run(task, overrides={Region: "south"}) == "south"
 
 
-async def just_tried_again(retry: Retry = Retry()) -> None:
+async def just_tried_again(order: Annotated[int, ConcurrencyLimit(1)], retry: Retry = Retry()) -> None:
     """Nothing to be replaced by a factory."""
 
 
@@ -273,8 +273,8 @@ async def test_an_override_that_overrides_nothing_is_refused() -> None:
         ArgumentsError, match=r"names the parameter 'sesion', which greet does not have. Did you mean 'session'"
     ):
         await testing.run(greet, 7, overrides={"sesion": 1})
-    with pytest.raises(ArgumentsError, match=r"names 'of_user', .* It has: Retry\. Name a parameter"):
-        await testing.run(just_tried_again, overrides={of_user: 1})
+    with pytest.raises(ArgumentsError, match=r"names 'of_user', .* It has: Retry, ConcurrencyLimit\. Name a parameter"):
+        await testing.run(just_tried_again, 7, overrides={of_user: 1})
     with pytest.raises(ArgumentsError, match="'user' both as an argument and in overrides"):
         await testing.run(greet, user=7, overrides={"user": 8})
 
