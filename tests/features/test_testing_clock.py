@@ -140,6 +140,20 @@ async def test_a_cron_task_runs_at_each_of_its_moments(shadows: Shadow) -> None:
     assert [round((moment - first) / HOUR, 1) for moment in at] == [0, 12, 24, 36, 48]
 
 
+async def test_a_cron_task_that_is_registered_later_begins_by_the_moved_clock(shadows: Shadow) -> None:
+    at: list[datetime] = []
+
+    async def daily(cron: Cron = Cron("0 6 * * *")) -> None:
+        at.append(clock.now())
+
+    first = Cron("0 6 * * *").next(datetime.now(UTC) + 5 * HOUR)
+    async with testing.clock(shadows) as clock:
+        await clock.forward(5 * HOUR)
+        shadows.register(daily)
+        await clock.forward(2 * DAY)
+    assert [round((moment - first) / HOUR, 1) for moment in at] == [0, 24]
+
+
 async def test_a_struck_run_is_followed_at_its_time_too(shadows: Shadow) -> None:
     runs = []
 
