@@ -1,42 +1,15 @@
-"""The shadow that a rehearsed task gets: it collects what is added, and touches no Redis."""
+"""`testing.CollectingShadow`: a shadow without Redis that keeps what is added to it."""
 
 from datetime import timedelta
 
 import pytest
 
-from shadows import (
-    Depends,
-    TaskArgument,
-    testing,
-)
+from shadows import testing
 from shadows.errors import ArgumentsError, ShadowsError
 
 
-@pytest.fixture(autouse=True)
-def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever would ask Redis for something here fails."""
-    monkeypatch.setenv("SHADOWS_URL", "unix:///nowhere/at/all")
-
-
-class Session:
-    """What tasks write to."""
-
-    def __init__(self) -> None:
-        self.log: list[str] = []
-
-
-async def open_session() -> Session:
-    raise AssertionError("a test has its own session")
-
-
-async def of_user(user: int = TaskArgument(), session: Session = Depends(open_session)) -> str:
-    session.log.append(f"read {user}")
-    return f"user {user}"
-
-
-async def greet(user: int, name: str = Depends(of_user), session: Session = Depends(open_session)) -> str:
-    session.log.append(f"greet {name}")
-    return f"Hello, {name}!"
+async def greet(user: int) -> None:
+    """Nothing is to be seen of it."""
 
 
 async def test_a_collecting_shadow_follows_the_rules_of_keys() -> None:
