@@ -35,7 +35,9 @@ class Journal:
 
     @property
     def _rows(self) -> list[list[str]]:
-        return [line.split(" ", 3) for line in self.path.read_text().splitlines()]
+        # A reader may see the first part of a line that is being written.
+        whole = self.path.read_text().rpartition("\n")[0]
+        return [line.split(" ", 3) for line in whole.splitlines()]
 
     def times(self, word: str) -> list[tuple[float, str]]:
         """When, as `time.monotonic` has it, each label had this event, in order."""

@@ -12,6 +12,11 @@ from tests.client.embedded_servers import client, url_of
 from tests.servers import programs
 
 
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
 def test_data_of_a_newer_server_is_refused_before_anything_is_touched(directory: Path) -> None:
     directory.mkdir()
     Files(directory).version.write_text(ServerVersion("redis", 99, 1).dumps())

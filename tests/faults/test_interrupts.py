@@ -50,7 +50,7 @@ MOMENTS = {
     "outcomes are out of the queue, and not sent": Moment("settle.py", "Settler._take", "return batch"),
     "outcomes were written, and not noted": Moment("settle.py", "Settler._note", "slots.settled"),
     "a call holds its connection's lock": Moment("connection.py", "Link.call", "return await self._exchange"),
-    "entries were handed out, and not looked at": Moment("fetch.py", "Reader._start", "attempts.start", 3, before=0),
+    "entries were handed out, and not looked at": Moment("fetch.py", "Reader.start", "attempts.start", 3, before=0),
     "a slot is taken, and nothing runs in it": Moment("slots.py", "Slots.take", "return True", 3, before=0),
     "the worker has begun to run": Moment("worker.py", "Worker._run", "done, _ =", before=0),
     "the worker begins to drain": Moment("worker.py", "Worker._drain", "self.reader.stop()"),

@@ -87,7 +87,7 @@ def samples(scratch: str, keys: Keys) -> list[list[str]]:
         "HMGET": ["f"], "HSET": ["f", "v"], "PERSIST": [], "PEXPIRE": ["1000"], "SET": ["v", "PX", "1000"],
         "XACK": [GROUP, "1-0"], "XADD": ["*", "f", "v"], "XCLAIM": [GROUP, "c", "0", "1-0"], "XDEL": ["1-0"],
         "XLEN": [], "XPENDING": [GROUP], "XRANGE": ["-", "+"], "XTRIM": ["MAXLEN", "1"], "ZADD": ["1", "m"],
-        "ZCARD": [], "ZRANGE": ["0", "0"], "ZRANGEBYSCORE": ["0", "1"], "ZREM": ["m"],
+        "ZCARD": [], "ZCOUNT": ["0", "1"], "ZRANGE": ["0", "0"], "ZRANGEBYSCORE": ["0", "1"], "ZREM": ["m"],
         "ZREMRANGEBYSCORE": ["0", "1"], "ZREVRANGE": ["0", "0"], "ZREVRANGEBYSCORE": ["1", "0"], "ZSCORE": ["m"],
     }  # fmt: skip
     return [
