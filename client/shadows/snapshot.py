@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from redis.exceptions import ResponseError
+
 from . import lazy
 from .connection import Link
 from .keys import GROUP, RECLAIMED, Keys
@@ -121,8 +123,13 @@ async def entry_rows(link: Link, stream: str, limit: int, now: float) -> list[Ta
     """The oldest entries of a stream, with who holds them."""
     holders: dict[bytes, Any] = {}
     entries = await link.ask("XRANGE", stream, "-", "+", "COUNT", limit)
-    if entries and await link.ask("XINFO", "GROUPS", stream):
-        pending = await link.ask("XPENDING", stream, GROUP, "-", "+", limit)
+    try:
+        groups = await link.ask("XINFO", "GROUPS", stream) if entries else []
+        pending = await link.ask("XPENDING", stream, GROUP, "-", "+", limit) if groups else []
+    except ResponseError:
+        # Its last entry has gone since, and the stream with it.
+        return []
+    if pending:
         holders = {id: (text(consumer), idle, count) for id, consumer, idle, count in pending}
     return [entry_row(id, fields, holders.get(id), now) for id, fields in entries]
 

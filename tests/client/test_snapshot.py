@@ -92,3 +92,21 @@ async def test_a_worker_whose_lease_is_over_is_not_listed(shadows: Shadow) -> No
             for consumer in await redis.zrange(shadows.keys.leases, 0, -1):
                 await redis.zadd(shadows.keys.leases, {consumer: 1})
         assert await shadows.workers() == []
+
+
+async def test_a_stream_that_goes_while_it_is_looked_at_shows_nothing(
+    shadows: Shadow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streams of what returned or waited are deleted with their last entry; that was an error of the snapshot."""
+    ask = shadows.queries.ask
+    async with shadows.redis() as redis:
+        await redis.xadd(shadows.keys.returned, {"k": "key"}, id="1-0")
+
+        async def ask_and_delete(*command: Any) -> Any:
+            answer = await ask(*command)
+            if command[:2] == ("XRANGE", shadows.keys.returned):
+                await redis.delete(shadows.keys.returned)
+            return answer
+
+        monkeypatch.setattr(shadows.queries, "ask", ask_and_delete)
+        assert (await shadows.snapshot()).queued == []

@@ -1,11 +1,12 @@
 """A lost reply of any call that a worker and a client make changes nothing."""
 
+import asyncio
 from collections import Counter
 from datetime import timedelta
 
 import pytest
 
-from shadows import Disposition, Shadow
+from shadows import ConcurrencyLimit, Disposition, Once, Retry, Shadow
 from shadows.connection import Link
 from shadows.execution import ExecutionProgress
 from shadowsd.observe.depths import DepthGauge, Depths
@@ -16,8 +17,8 @@ from tests.recorded import Journal, fail_twice, repeat, rest, write
 from tests.waiting import wait_until
 
 # Giving a quarantined entry back is not repeated by itself: whoever asked for it sees the error, and the entry.
-# Neither is a part of this life: a person requeues, and a master renews.
-CALLS = [each.name for each in SCRIPTS if each.name not in ("requeue", "renew")]
+# Neither is a part of this life: a person requeues, a master renews, and tests move the clock forward.
+CALLS = [each.name for each in SCRIPTS if each.name not in ("requeue", "renew", "forward")]
 
 
 COMMANDS = ["XREADGROUP", "XPENDING", "XRANGE", "XGROUP", "CLIENT", "HGET", "HSET", "HGETALL", "EXISTS"]
@@ -35,6 +36,7 @@ async def test_a_lost_reply_of_any_call_changes_nothing(
         await wait_until(lambda: parked(near), "the entry of the unknown function is parked")
         far.register(late)
         expected = {f"k{n}": 1 for n in range(20)} | {"retried": 3, "perpetual": 4, "lost": 1, "due": 1, "late": 1}
+        expected |= {"limited 1": 1, "limited 2": 1, "step": 2, "charge": 1, "ship": 1}
         await wait_until(lambda: journal.count("start") >= Counter(expected), "everything has run")
         await use_client(far, str(journal))
         await wait_until(lambda: worker.slots.idle, "nothing runs any more")
@@ -52,6 +54,23 @@ async def late(journal: str, label: str) -> None:
     write(journal, "start", label)
 
 
+async def limited(journal: str, label: str, limit: ConcurrencyLimit = ConcurrencyLimit(max_concurrent=1)) -> None:
+    """One at a time: the second waits at the gate until it opens."""
+    write(journal, "start", label)
+    await asyncio.sleep(0.05)
+
+
+async def step(
+    journal: str, once: Once = Once(), orders: Once = Once(scope="orders"), retry: Retry = Retry(attempts=2)
+) -> None:
+    """Takes two steps, and finds them at its second attempt."""
+    write(journal, "start", "step")
+    await once("charge", write, journal, "start", "charge")
+    await orders("ship", write, journal, "start", "ship")
+    if retry.attempt == 1:
+        raise ValueError
+
+
 async def prepare_trouble(near: Shadow, journal: str) -> None:
     """Work of every kind, also that of a dead worker, of an unknown function, and without its payload."""
     async with near.redis() as redis:
@@ -61,6 +80,8 @@ async def prepare_trouble(near: Shadow, journal: str) -> None:
         await redis.zadd(near.keys.leases, {"gone#1": 1})
     await near.add("late")(journal, "late")
     await near.add_many([near.call(rest, key=f"k{n}")(journal, f"k{n}") for n in range(20)])
+    await near.add_many([near.call(limited)(journal, f"limited {n}") for n in (1, 2)])
+    await near.add(step)(journal)
     await near.add(fail_twice, key="retried")(journal, "retried")
     await near.add(repeat, key="perpetual")(journal, "perpetual", 4)
     await near.add(rest, key="due", when=timedelta(milliseconds=200))(journal, "due")
@@ -86,6 +107,7 @@ async def use_client(far: Shadow, journal: str) -> None:
     used = await far.add(rest, key="used")(journal, "used")
     await far.report_progress(used, ExecutionProgress(1))
     assert await used.get_result(timeout=5) == "used"
+    assert [event["type"] async for event in used.subscribe()][-1] == "state"
     assert await far.cancel("used") is False
     (worker,) = await far.task_workers("rest")
     assert [each.name for each in await far.workers()] == [worker.name]
