@@ -75,6 +75,7 @@ async def test_a_call_that_holds_the_gil_is_told_apart_and_its_lease_never_ends(
         daemon.wait_logged("by SIGABRT: something holds the GIL for")
         assert LEASE_SECONDS < 1
         wait_for(lambda: journal.count("start")["k"] == 2, "it runs again")
+        assert await deaths_of(brief, "k") == 1
         kill(daemon.pid)
 
 
