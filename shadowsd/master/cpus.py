@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
 
 
 def usable_cpus() -> int:
@@ -17,7 +18,7 @@ def usable_cpus() -> int:
 def _quota_files() -> list[Path]:
     """Those of this process's group and of all above it: the tightest counts."""
     try:
-        groups = Path("/proc/self/cgroup").read_text().splitlines()
+        groups = OWN.read_text().splitlines()
     except OSError:
         return []
     own = next((line.rpartition(":")[2].strip("/") for line in groups if line.startswith("0::")), "")

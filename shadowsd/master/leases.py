@@ -58,7 +58,6 @@ class Leases:
         self._consumers = consumers
         self._row = row
         self._on_told = on_told
-        self._hurry = asyncio.Event()
         self.told = Told()
         self.outages = 0
         self.failing_since: float | None = monotonic()
@@ -70,15 +69,10 @@ class Leases:
         """Whether the last renewal came through."""
         return self.failing_since is None
 
-    def soon(self) -> None:
-        """Renews before its time, as when a child has joined."""
-        self._hurry.set()
-
     async def run(self) -> None:
         """Renews for ever; an outage is one line at its beginning and one at its end."""
         pause = FIRST_PAUSE_SECONDS
         while True:
-            self._hurry.clear()
             began = monotonic()
             try:
                 await self._renew()
@@ -90,11 +84,7 @@ class Leases:
                 pause = FIRST_PAUSE_SECONDS
                 wait = max(0.0, self._interval - (monotonic() - began))
             self._on_told()
-            try:
-                async with asyncio.timeout(wait):
-                    await self._hurry.wait()
-            except TimeoutError:
-                pass
+            await asyncio.sleep(wait)
 
     async def _renew(self) -> None:
         keys, consumers = self._keys, self._consumers()

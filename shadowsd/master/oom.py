@@ -3,6 +3,7 @@
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
 
 
 def kills() -> int:
@@ -21,7 +22,7 @@ def kills() -> int:
 
 def _candidates() -> list[Path]:
     try:
-        own = Path("/proc/self/cgroup").read_text().splitlines()
+        own = OWN.read_text().splitlines()
     except OSError:
         own = []
     paths = [ROOT / line.rpartition(":")[2].lstrip("/") / "memory.events" for line in own if line.startswith("0::")]

@@ -49,11 +49,6 @@ class Reclaims:
         self._idle.clear()
         self._changed.set()
 
-    @property
-    def waiting(self) -> int:
-        """How many are not worked off."""
-        return len(self._losses)
-
     async def run(self) -> None:
         """Works them off for ever. A loss leaves the queue only when all that it held is taken: who dies midway
         leaves a lease of 0, by which any worker goes on."""

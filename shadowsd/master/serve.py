@@ -163,8 +163,8 @@ class Service:
 
     def _hear(self) -> None:
         for message in self._channel.messages():
-            if message is None:
-                os._exit(ORPHANED)  # the master is gone; its signal is on its way here, too
+            if message is None:  # pragma: no cover # the master is gone, and its signal is here in the same moment
+                os._exit(ORPHANED)
             order: Callable[[], None] = getattr(self, f"_{message.get('order', 'ignore')}", self._ignore)
             order()
 

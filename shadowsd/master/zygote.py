@@ -80,7 +80,9 @@ class Zygote:
             self._channel.send({"number": number, "failed": f"fork: {error}"})
         else:
             if between == 0:
-                self._fork_again(request, descriptors)
+                self._fork_again(
+                    request, descriptors
+                )  # pragma: no cover # a fork sees only the functions that it calls
             os.waitpid(between, 0)
         for fd in descriptors:
             os.close(fd)
@@ -94,6 +96,9 @@ class Zygote:
         if child:
             self._channel.send({"number": request["number"], "pid": child})
             os._exit(0)
+        self._become_worker(request, descriptors)  # pragma: no cover # as above
+
+    def _become_worker(self, request: dict[str, Any], descriptors: list[int]) -> NoReturn:
         self._channel.close()
         serve(Assignment.of(request, descriptors), self._fallback)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shadowsd.master import cpus, oom
+from shadowsd.master import cpus, oom, prctl
 from shadowsd.master.child import Exit
 from shadowsd.master.cpus import usable_cpus
 from shadowsd.master.notify import Notifier, watchdog_seconds
@@ -55,6 +55,21 @@ def test_kills_for_memory_are_counted_where_the_kernel_counts_them(
     assert oom.kills() == 3
     monkeypatch.setattr(oom, "_candidates", lambda: [missing])
     assert oom.kills() == 0
+
+
+def test_without_control_groups_nothing_limits_and_nothing_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (cpus, oom):
+        monkeypatch.setattr(module, "OWN", tmp_path / "nothing")
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    assert usable_cpus() == len(os.sched_getaffinity(0))
+    assert oom.kills() == 0
+
+
+def test_the_kernel_says_what_is_wrong_with_a_request() -> None:
+    with pytest.raises(OSError, match="Invalid argument"):
+        prctl._prctl(-1, 0)
 
 
 def test_each_shadow_of_a_user_has_a_control_path_of_its_own() -> None:
