@@ -23,7 +23,7 @@ BRIEF = {
 
 
 class Daemon(Process):
-    """One master and all its processes; leaving the block kills every one of them."""
+    """One master and all its processes; leaving the block kills every one of them. An option of None is not given."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Daemon(Process):
         *flags: str,
         url: str | None = None,
         prefix: tuple[str, ...] = (),
-        **options: str,
+        **options: str | None,
     ) -> None:
         self.directory = directory
         self.control = directory / "s"
@@ -45,7 +45,7 @@ class Daemon(Process):
         } | {name.replace("_", "-"): value for name, value in options.items()}  # fmt: skip
         super().__init__(
             *("-m", "shadowsd.commands.shadowsd", "run", *flags),
-            *(part for name, value in chosen.items() for part in (f"--{name}", value)),
+            *(part for name, value in chosen.items() if value is not None for part in (f"--{name}", value)),
             prefix=prefix,
         )
 

@@ -50,7 +50,8 @@ async def test_a_slot_that_gets_no_process_is_tried_again_ever_more_slowly(
     ):
         before = daemon.serving()
         limited = daemon.pid if spawn == "exec" else daemon.zygotes.pop()
-        allow_processes(limited, 1)
+        # The zygote forks twice: there is room for the first of the two.
+        allow_processes(limited, 1 + sum(map(threads, daemon.pids - {before[1]})) if spawn == "fork" else 1)
         kill(before[1])
         refused = r"No process for slot 1 could be had.*Resource temporarily unavailable"
         killed = time.monotonic()
@@ -61,6 +62,11 @@ async def test_a_slot_that_gets_no_process_is_tried_again_ever_more_slowly(
         await daemon.proves_itself()
         allow_processes(limited, resource.getrlimit(resource.RLIMIT_NPROC)[0])
         assert daemon.wait_serving(2, 20)[2] == before[2]
+
+
+def threads(pid: int) -> int:
+    """How many a process has: they are what the limit counts."""
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
 def allow_processes(pid: int, number: int) -> None:
@@ -98,6 +104,20 @@ async def test_a_master_without_descriptors_goes_on_and_recovers(running: Runner
             resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, usual)
             after = daemon.wait_serving(workers, 20)
             assert {other for other in before if after[other] != before[other]} == {slot}
+        wait_for(lambda: len(descriptors(daemon.pid)) <= len(held), "no descriptor was lost")
+
+
+async def test_a_zygote_for_which_there_is_no_descriptor_is_started_when_there_is(running: Runner) -> None:
+    with running() as daemon:
+        before = daemon.serving()
+        usual = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+        held = descriptors(daemon.pid)
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (3, usual[1]))
+        kill(daemon.zygotes.pop())
+        daemon.wait_logged("No zygote of generation 1 could be started, which is tried again: .*Too many open files")
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, usual)
+        wait_for(lambda: daemon.zygotes, "there is a zygote again")
+        assert daemon.wait_serving(2) == before
         wait_for(lambda: len(descriptors(daemon.pid)) <= len(held), "no descriptor was lost")
 
 
