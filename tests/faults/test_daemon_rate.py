@@ -21,6 +21,7 @@ TASK_SECONDS = 0.05
 LEAST = 0.7
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     ("source", "well"),
     [("import time\ntime.sleep(0.5)\nimport nothing_of_this_name\n", False), (None, True)],
