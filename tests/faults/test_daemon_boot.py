@@ -99,7 +99,7 @@ async def test_without_redis_it_waits_and_begins_by_itself(
     own_redis.stop()
     shadow = brief_shadow(own_redis.url)
     with Daemon(tmp_path, shadow, spawn=spawn) as daemon:
-        wait_for(lambda: len(daemon.slots(state="waiting for redis")) == 2, "its workers wait for Redis")
+        wait_for(lambda: len(daemon.slots(state="waiting for redis")) == 2, "its workers wait for Redis", 30)
         status = daemon.status
         assert not status["ready"]
         assert not status["redis"]["works"]

@@ -19,6 +19,7 @@ REAPED_SECONDS, REPLACED_SECONDS, RECOVERED_SECONDS = 0.05, 1.0, 0.25
 TRIES = 3
 
 
+@pytest.mark.timed
 @SPAWNS
 async def test_an_idle_worker_that_is_killed_is_replaced_and_nobody_else_notices(running: Runner, spawn: str) -> None:
     """Each slot in turn: the second death of one slot within a minute would wait on purpose."""
@@ -41,6 +42,7 @@ async def test_an_idle_worker_that_is_killed_is_replaced_and_nobody_else_notices
         assert spawn == "exec" or min(replaced) <= REPLACED_SECONDS
 
 
+@pytest.mark.timed
 @SPAWNS
 async def test_the_tasks_of_a_killed_worker_run_elsewhere_at_once(
     tmp_path: Path, journal: Journal, shadows_url: str, spawn: str

@@ -43,6 +43,17 @@ async def test_a_stuck_zygote_does_not_keep_the_daemon_from_stopping(tmp_path: P
         assert not any(map(lives, family))
 
 
+async def test_a_zygote_of_whom_nothing_is_wanted_is_killed_when_it_is_stuck_at_the_end(
+    tmp_path: Path, brief: Shadow
+) -> None:
+    with Daemon(tmp_path, brief) as daemon:
+        daemon.wait_ready()
+        family = daemon.pids
+        kill(daemon.zygotes.pop(), signal.SIGSTOP)
+        assert daemon.stop(10) == 0
+        assert not any(map(lives, family))
+
+
 async def test_told_to_stop_again_and_again_until_the_very_end_it_exits_with_0(tmp_path: Path, brief: Shadow) -> None:
     """In the last moments, when nobody listened any more, one more TERM killed what had stopped well."""
     with Daemon(tmp_path, brief) as daemon:
