@@ -3,7 +3,8 @@
 import pytest
 
 from shadows import Shadow, StrikeList
-from shadows.errors import ConnectionFailed, ShadowsError
+from shadows.errors import ConnectionFailed, ServerRefused, ShadowsError
+from shadows.testing import RedisServer
 from tests.proxy import Proxy
 from tests.waiting import wait_until
 
@@ -66,3 +67,22 @@ async def test_a_list_that_is_not_open_says_so(shadows: Shadow) -> None:
 async def test_a_list_without_a_server_does_not_open() -> None:
     with pytest.raises(ConnectionFailed):
         await StrikeList("any", "redis://127.0.0.1:1/0").__aenter__()
+
+
+async def test_a_list_that_may_not_hear_does_not_open(own_redis: RedisServer) -> None:
+    """It would not notice a change, and what it says would be of yesterday."""
+    own_redis.command("ACL", "SETUSER", "deaf", "reset", "on", ">secret", "~*", "resetchannels", "+@all")
+    with pytest.raises(ServerRefused):
+        await StrikeList("any", own_redis.url.replace("redis://", "redis://deaf:secret@")).__aenter__()
+
+
+async def test_a_list_without_a_server_keeps_what_it_knew(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Shadow("any", own_redis.url) as shadows, StrikeList("any", own_redis.url) as strikes:
+        await strikes.strike("anything")
+        own_redis.kill()
+        await wait_until(lambda: not shadows.queries.connected, "the server is gone")
+        strikes._hear(None)
+        await wait_until(lambda: "those of before hold" in caplog.text, "it says so")
+        assert strikes.is_stricken("anything")
