@@ -1,39 +1,19 @@
 """Limits over all workers hold while replies are lost, while Redis is away, and after it has lost everything."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from time import monotonic
 
 import pytest
 
 from shadows import Shadow, Worker
-from shadows import scripts as all_scripts
 from shadows.scripts import ADMIT, OPEN, Script
 from shadows.testing import RedisServer
-from tests.faults.conftest import brief_shadow
+from tests.faults.conftest import brief_shadow, runs
 from tests.faults.gated import all_is_gone, most_at_once, some_wait
-from tests.faults.test_lost_replies import runs
 from tests.features.workers import finish, working
 from tests.proxy import Proxy
 from tests.recorded import Journal, hold_limited, rest_limited
 from tests.waiting import wait_until
-
-SCRIPTS = [each for each in vars(all_scripts).values() if isinstance(each, Script)]
-
-
-@pytest.fixture
-async def far(proxy: Proxy, shadows_redis: RedisServer) -> AsyncIterator[Shadow]:
-    """A shadow behind the proxy, on a server that knows every script."""
-    for script in SCRIPTS:
-        shadows_redis.command("SCRIPT", "LOAD", script.source)
-    async with brief_shadow(proxy.url) as shadow:
-        yield shadow
-
-
-@pytest.fixture
-async def near(far: Shadow, shadows_url: str) -> AsyncIterator[Shadow]:
-    async with brief_shadow(shadows_url, name=far.name) as shadow:
-        yield shadow
 
 
 @pytest.mark.parametrize("script", [ADMIT, OPEN], ids=lambda script: script.name)
