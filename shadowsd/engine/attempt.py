@@ -7,7 +7,6 @@
 """
 
 import asyncio
-import inspect
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -192,7 +191,7 @@ class Attempts:
         word = "c"
         try:
             async with resolved:
-                call = partial(self._call, task, args, {**kwargs, **resolved.kwargs})
+                call = partial(self._threads.call, task, args, {**kwargs, **resolved.kwargs})
                 for runtime in resolved.runtimes:
                     call = partial(runtime.run, execution, call)
                 result = await call()
@@ -206,13 +205,6 @@ class Attempts:
             word = "f" if resolved.closing_error is not None else word
             outcome = Outcome(running.elapsed, result=result, exception=resolved.closing_error)
         await self._verdicts.decide(running, task, word, execution, resolved, outcome)
-
-    async def _call(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if task.is_async:
-            return await task.function(*args, **kwargs)
-        result = await self._threads.run(partial(task.function, *args, **kwargs))
-        # A plain function may return something to await, as a partial of an `async def` does.
-        return await result if inspect.isawaitable(result) else result
 
     def injection(self, task: Task) -> Injection:
         """What is declared for a task, made at its first run."""

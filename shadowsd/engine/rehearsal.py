@@ -4,7 +4,6 @@ Dependencies are entered and closed, and what wraps the call wraps it. Nobody is
 raises is raised, and what it says of a next run stays with whoever it said it to.
 """
 
-import inspect
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -38,7 +37,7 @@ async def rehearse(
             context = msgspec.structs.replace(context, shared=shared)
             resolved = injection.enter(context, args, kwargs)
             async with resolved:
-                call = partial(_call, threads, task, args, {**kwargs, **resolved.kwargs})
+                call = partial(threads.call, task, args, {**kwargs, **resolved.kwargs})
                 for runtime in resolved.runtimes:
                     call = partial(runtime.run, execution, call)
                 result = await call()
@@ -48,10 +47,3 @@ async def rehearse(
             return result
     finally:
         threads.close()
-
-
-async def _call(threads: Threads, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    if task.is_async:
-        return await task.function(*args, **kwargs)
-    result = await threads.run(partial(task.function, *args, **kwargs))
-    return await result if inspect.isawaitable(result) else result

@@ -2,11 +2,15 @@
 must not keep the process from ending."""
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Callable
 from contextvars import Context, copy_context
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
+
+from shadows.registry import Task
 
 type Job = tuple[asyncio.Future[Any], asyncio.AbstractEventLoop, Context, Callable[[], Any]]
 
@@ -33,6 +37,14 @@ class Threads:
             return await future
         finally:
             self._busy -= 1
+
+    async def call(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the task returns: an `async def` runs on the loop, and takes no thread."""
+        if task.is_async:
+            return await task.function(*args, **kwargs)
+        result = await self.run(partial(task.function, *args, **kwargs))
+        # A plain function may return something to await, as a partial of an `async def` does.
+        return await result if inspect.isawaitable(result) else result
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
