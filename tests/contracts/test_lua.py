@@ -112,6 +112,14 @@ def test_every_script_that_places_an_entry_finds_the_next_generation_in_the_same
     assert all(found.values())
 
 
+def test_who_asks_and_who_opens_judge_lost_places_in_the_same_way() -> None:
+    """A script can't include another; a place that one of them kept and the other took would be had twice."""
+    judging = [(LUA / f"{name}.lua").read_text() for name in ("admit", "open")]
+    found = [re.findall(r"^local function is_kept.*?^end$", each, re.DOTALL | re.MULTILINE) for each in judging]
+    assert found[0] == found[1]
+    assert found[0]
+
+
 @pytest.mark.parametrize("version", programs(), ids=str)
 def test_every_script_compiles_on_every_server(version: ServerVersion) -> None:
     with RedisServer(program=programs()[version]) as server:

@@ -188,6 +188,21 @@ async def test_a_lost_place_is_found_by_who_has_to_wait_for_it(shadows: Shadow) 
     await all_is_gone(shadows)
 
 
+@pytest.mark.parametrize("parked", ["unknown:other", "paused:other"])
+async def test_what_is_parked_keeps_no_place(shadows: Shadow, parked: str) -> None:
+    """It may wait for days. Its worker died between parking it and giving the place back."""
+    async with Worker(shadows) as worker, shadows.redis() as redis:
+        looks_no_more(worker)
+        await redis.hset(f"{shadows.keys.prefix}gate:c:alone", "7", b"\x93\xa4gone\xa6parked\xa17")
+        mapping = {"s": "queued", "g": "7", "n": "7", "at": parked}
+        await redis.hset(shadows.keys.record("parked"), mapping=mapping)
+        await redis.xadd(shadows.keys.prefix + parked, {"k": "parked"}, id="7-0")
+        running = asyncio.create_task(worker.run_forever())
+        await (await shadows.add(alone)(1)).get_result(timeout=5)
+        await worker.stop_at_once()
+        await running
+
+
 @pytest.mark.parametrize(("own", "generation"), [(True, "6"), (False, "5")])
 async def test_only_the_place_of_the_very_run_that_ended_is_taken_back(
     shadows: Shadow, own: bool, generation: str

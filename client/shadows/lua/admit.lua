@@ -60,11 +60,12 @@ function ask.w(item, gate)
 end
 
 -- A place is kept by an execution that waits for a worker or is pending, and by a living worker that ran it: after a
--- cancel the entry is gone, and the task may still run. What is parked keeps none, and asks again.
+-- cancel the entry is gone, and the task may still run. What is parked, in a stream of its function (with a colon in its
+-- name), keeps none, and asks again.
 local function is_kept(submission, who, key)
   local seen = pcall('HMGET', prefix .. 'task:' .. key, 's', 'g', 'n', 'at')
   if not seen.err and seen[1] == 'queued' and seen[2] and (seen[3] or seen[2]) == submission
-    and string.sub(seen[4] or '', 1, 8) ~= 'unknown:' then
+    and not string.find(seen[4] or '', ':', 1, true) then
     local id = seen[2] .. '-0'
     if #call('XRANGE', prefix .. (seen[4] or 'stream'), id, id) > 0 then return true end
   end
