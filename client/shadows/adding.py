@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ShadowsError
 from .execution import Execution, Source, TaskCall
 from .identifiers import checked, fresh_key
+from .priorities import Priority, letter_of
 from .registry import Registry
 from .states import Disposition, ExecutionState
 from .strikes import Strikes
@@ -51,13 +52,13 @@ class Adder:
         self._warned_clock = False
 
     def prepare(
-        self, function: Callable[..., Any] | str, when: When, key: str | None, mode: str
+        self, function: Callable[..., Any] | str, when: When, key: str | None, priority: Priority, mode: str
     ) -> Callable[..., Awaitable[Execution]]:
         """The function that takes the arguments and submits."""
-        due = due_text(when)
+        due = letter_of(priority) + due_text(when)
 
         async def submit(*args: Any, **kwargs: Any) -> Execution:
-            execution, submission = self._encode(function, args, kwargs, when, due, key, mode)
+            execution, submission = self._encode(function, args, kwargs, when, key, priority, mode + due)
             while True:
                 if self._strikelist.version is None:
                     await self._strikelist.load_once()
@@ -81,8 +82,8 @@ class Adder:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         when: When,
-        due: str,
         key: str | None,
+        priority: Priority,
         mode: str,
     ) -> Prepared:
         key = fresh_key() if key is None else checked(key, "key")
@@ -94,11 +95,12 @@ class Adder:
         signature = task.signature if task is not None else None
         payload = self._codec.encode_call(signature, name, key, args, kwargs)
         execution = Execution(self._shadow, task.function if task is not None else None, name, args, kwargs, key)
-        if due:
+        execution.priority = priority
+        if when is not None:
             execution.when = absolute(when)
             if self._submissions.server.clock_apart > MOST_CLOCK_APART_SECONDS and isinstance(when, datetime):
                 self._warn_clock()
-        return execution, (self._record_prefix + key, name, payload, mode + due)
+        return execution, (self._record_prefix + key, name, payload, mode)
 
     def _warn_clock(self) -> None:
         if not self._warned_clock:
@@ -150,9 +152,10 @@ class Adder:
     def _encode_slice(self, calls: list[TaskCall], mode: str, executions: list[Execution]) -> list[Prepared]:
         prepared = []
         for call in calls:
-            function, args, kwargs, when, key = call
+            function, args, kwargs, when, key, priority = call
             try:
-                pair = self._encode(function, args, kwargs, when, due_text(when), key, mode)
+                due = letter_of(priority) + due_text(when)
+                pair = self._encode(function, args, kwargs, when, key, priority, mode + due)
             except (ShadowsError, ValueError, TypeError) as error:
                 executions.append(failed(self._shadow, call, error))
                 continue

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, overload
 
 from .execution import Execution
+from .priorities import Priority
 from .shadow import Shadow
 from .times import When
 
@@ -18,12 +19,14 @@ _held: dict[asyncio.AbstractEventLoop, tuple[Shadow, AsyncIterator[None]]] = {}
 
 @overload
 def add[**P](
-    function: Callable[P, Any], when: When = None, key: str | None = None
+    function: Callable[P, Any], when: When = None, key: str | None = None, *, priority: Priority = "normal"
 ) -> Callable[P, Awaitable[Execution]]: ...
 @overload
-def add(function: str, when: When = None, key: str | None = None) -> Callable[..., Awaitable[Execution]]: ...
 def add(
-    function: Callable[..., Any] | str, when: When = None, key: str | None = None
+    function: str, when: When = None, key: str | None = None, *, priority: Priority = "normal"
+) -> Callable[..., Awaitable[Execution]]: ...
+def add(
+    function: Callable[..., Any] | str, when: When = None, key: str | None = None, *, priority: Priority = "normal"
 ) -> Callable[..., Awaitable[Execution]]:
     """Schedules a call on the shadow that the environment configures: `await add(greet)("Jane")`.
 
@@ -33,7 +36,7 @@ def add(
 
     async def submit(*args: Any, **kwargs: Any) -> Execution:
         shadow = await default_shadow()
-        return await shadow.add(function, when, key)(*args, **kwargs)
+        return await shadow.add(function, when, key, priority=priority)(*args, **kwargs)
 
     return submit
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Protocol, TypedDict
 
 from .errors import ArgumentsError
+from .priorities import Priority
 from .states import Disposition, ExecutionState
 
 __all__ = [
@@ -72,8 +73,8 @@ class Execution:
 
     __slots__ = (
         "args", "attempt", "completed_at", "disposition", "error", "fence", "function", "function_name",
-        "generation", "key", "kwargs", "progress", "redelivered", "schedule_exception", "shadow", "started_at",
-        "state", "submission", "when", "worker",
+        "generation", "key", "kwargs", "priority", "progress", "redelivered", "schedule_exception", "shadow",
+        "started_at", "state", "submission", "when", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -96,6 +97,7 @@ class Execution:
         self.state = ExecutionState.QUEUED
         self.disposition = Disposition.SCHEDULED
         self.schedule_exception: BaseException | None = None
+        self.priority: Priority = "normal"
         self.attempt = 1
         self.redelivered = False
         self.worker: str | None = None
@@ -185,3 +187,4 @@ class TaskCall(NamedTuple):
     kwargs: dict[str, Any]
     when: datetime | timedelta | None = None
     key: str | None = None
+    priority: Priority = "normal"

@@ -5,10 +5,10 @@ from typing import Final
 GROUP: Final = "workers"
 RECLAIMED: Final = "reclaimed"
 
-# The streams that hold work, by their place number in scripts: new work, parked work that came back,
-# and suspects. Lua addresses them as KEYS[1], KEYS[2], KEYS[3].
-PLACES: Final = ("stream", "returned", "suspects")
-STREAM, RETURNED, SUSPECTS = 1, 2, 3
+# The streams that hold work, by their place number in scripts: new work, parked work that came back, suspects, and
+# new work of the two priorities that are not the normal one. Lua addresses them as KEYS[1] to KEYS[5].
+PLACES: Final = ("stream", "returned", "suspects", "high", "low")
+STREAM, RETURNED, SUSPECTS, HIGH, LOW = 1, 2, 3, 4, 5
 
 
 class Keys:

@@ -10,6 +10,7 @@ from .errors import ExecutionCancelled, PayloadError, QuarantinedTask, RemoteErr
 from .execution import Execution, ExecutionProgress
 from .identifiers import checked
 from .keys import RECLAIMED, Keys
+from .priorities import priority_of
 from .registry import Registry
 from .scripts import READ
 from .states import ExecutionState
@@ -220,6 +221,7 @@ def apply(record: Record, execution: Execution, error_text: Callable[[str, str, 
         execution.generation = record.generation
         execution.fence = record.generation + max(record.deliveries - 1, 0)
         execution.state = record.state
+        execution.priority = priority_of(fields.get("pr"))
         execution.attempt = number(record.entry.get("a") or fields.get("a"), 1)
         execution.redelivered = record.deliveries > 1
         if {"pc", "pt", "pm"} & fields.keys():

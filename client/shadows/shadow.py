@@ -7,6 +7,7 @@ from .client import Client
 from .connection import Argument
 from .execution import Execution, TaskCall
 from .identifiers import checked, fresh_key
+from .priorities import Priority, letter_of
 from .quarantine import QuarantinedEntry
 from .registry import TaskFunction
 from .scripts import CANCEL, CLEAR
@@ -37,41 +38,65 @@ class Shadow(Client):
 
     @overload
     def add(
-        self, function: Callable[P, Any], when: When = None, key: str | None = None
+        self, function: Callable[P, Any], when: When = None, key: str | None = None, *, priority: Priority = "normal"
     ) -> Callable[P, Awaitable[Execution]]: ...
     @overload
-    def add(self, function: str, when: When = None, key: str | None = None) -> Callable[..., Awaitable[Execution]]: ...
     def add(
-        self, function: Callable[..., Any] | str, when: When = None, key: str | None = None
+        self, function: str, when: When = None, key: str | None = None, *, priority: Priority = "normal"
+    ) -> Callable[..., Awaitable[Execution]]: ...
+    def add(
+        self,
+        function: Callable[..., Any] | str,
+        when: When = None,
+        key: str | None = None,
+        *,
+        priority: Priority = "normal",
     ) -> Callable[..., Awaitable[Execution]]:
         """Schedules a call: `await shadows.add(greet)("Jane")`.
 
         when: an aware datetime or a timedelta from now; None or past means now.
         key: names the execution; while one with this key is scheduled, queued or running, adding is a no-op
         (`execution.disposition` is ALREADY_SCHEDULED). None makes a fresh one.
+        priority: "high", "normal" or "low"; of what is ready, the higher always leaves first, also in its retries.
 
         The call raises ArgumentsError, PayloadTooLarge, ConnectionFailed or ServerRefused.
         """
-        return self._adder.prepare(function, when, key, "a")
+        return self._adder.prepare(function, when, key, priority, "a")
 
     @overload
-    def replace(self, function: Callable[P, Any], when: When, key: str) -> Callable[P, Awaitable[Execution]]: ...
+    def replace(
+        self, function: Callable[P, Any], when: When, key: str, *, priority: Priority = "normal"
+    ) -> Callable[P, Awaitable[Execution]]: ...
     @overload
-    def replace(self, function: str, when: When, key: str) -> Callable[..., Awaitable[Execution]]: ...
-    def replace(self, function: Callable[..., Any] | str, when: When, key: str) -> Callable[..., Awaitable[Execution]]:
+    def replace(
+        self, function: str, when: When, key: str, *, priority: Priority = "normal"
+    ) -> Callable[..., Awaitable[Execution]]: ...
+    def replace(
+        self, function: Callable[..., Any] | str, when: When, key: str, *, priority: Priority = "normal"
+    ) -> Callable[..., Awaitable[Execution]]:
         """Schedules a call whether or not the key exists. A scheduled or queued predecessor goes; a running
         one runs on, but its end, its retry and its next perpetual run no longer count."""
-        return self._adder.prepare(function, when, key, "r")
+        return self._adder.prepare(function, when, key, priority, "r")
 
     @overload
-    def call(self, function: Callable[P, Any], when: When = None, key: str | None = None) -> Callable[P, TaskCall]: ...
-    @overload
-    def call(self, function: str, when: When = None, key: str | None = None) -> Callable[..., TaskCall]: ...
     def call(
-        self, function: Callable[..., Any] | str, when: When = None, key: str | None = None
+        self, function: Callable[P, Any], when: When = None, key: str | None = None, *, priority: Priority = "normal"
+    ) -> Callable[P, TaskCall]: ...
+    @overload
+    def call(
+        self, function: str, when: When = None, key: str | None = None, *, priority: Priority = "normal"
+    ) -> Callable[..., TaskCall]: ...
+    def call(
+        self,
+        function: Callable[..., Any] | str,
+        when: When = None,
+        key: str | None = None,
+        *,
+        priority: Priority = "normal",
     ) -> Callable[..., TaskCall]:
         """Prepares a call for `add_many` or `replace_many`; nothing is sent."""
-        return lambda *args, **kwargs: TaskCall(function, args, kwargs, when, key)
+        letter_of(priority)
+        return lambda *args, **kwargs: TaskCall(function, args, kwargs, when, key, priority)
 
     async def add_many(self, calls: Iterable[TaskCall], chunk_size: int = 1000) -> list[Execution]:
         """Adds many calls, in order, each by itself whole or not at all.

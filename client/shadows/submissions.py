@@ -29,7 +29,8 @@ SLOW_SECONDS = 1.0
 
 
 # One item of a batch, as the script takes it: the record's key, the function, the payload, and the mode: "a"
-# to add or "r" to replace, followed by when it is due: nothing for now, "<ms>", or "+<ms>" from now.
+# to add or "r" to replace, then "h" or "l" for a priority that is not the normal one, then when it is due: nothing for
+# now, "<ms>", or "+<ms>" from now.
 type Submission = tuple[str, str, bytes, str]
 # Submissions that were put together, who waits for them, and the version of the strikes that they were checked with.
 type Group = tuple[Sequence[Submission], asyncio.Future[list[bytes]], str]

@@ -14,6 +14,7 @@ from .errors import ShadowsError
 from .execution import Disposition, ExecutionProgress, ExecutionState, TaskCall
 from .execution import Execution as AsyncExecution
 from .loop_thread import LoopThread, forks
+from .priorities import Priority
 from .registry import TaskFunction
 from .settings import MAXIMUM_PAYLOAD
 from .shadow import Shadow as AsyncShadow
@@ -157,36 +158,60 @@ class Shadow:
         self._shadow.register_collection(path)
 
     @overload
-    def add(self, function: Callable[P, Any], when: When = None, key: str | None = None) -> Callable[P, Execution]: ...
-    @overload
-    def add(self, function: str, when: When = None, key: str | None = None) -> Callable[..., Execution]: ...
     def add(
-        self, function: Callable[..., Any] | str, when: When = None, key: str | None = None
+        self, function: Callable[P, Any], when: When = None, key: str | None = None, *, priority: Priority = "normal"
+    ) -> Callable[P, Execution]: ...
+    @overload
+    def add(
+        self, function: str, when: When = None, key: str | None = None, *, priority: Priority = "normal"
+    ) -> Callable[..., Execution]: ...
+    def add(
+        self,
+        function: Callable[..., Any] | str,
+        when: When = None,
+        key: str | None = None,
+        *,
+        priority: Priority = "normal",
     ) -> Callable[..., Execution]:
         """Schedules a call: `shadows.add(greet)("Jane")`. As `shadows.Shadow.add`."""
         return lambda *args, **kwargs: Execution(
-            self, self.ask(lambda shadow: shadow.add(function, when, key)(*args, **kwargs))
+            self, self.ask(lambda shadow: shadow.add(function, when, key, priority=priority)(*args, **kwargs))
         )
 
     @overload
-    def replace(self, function: Callable[P, Any], when: When, key: str) -> Callable[P, Execution]: ...
+    def replace(
+        self, function: Callable[P, Any], when: When, key: str, *, priority: Priority = "normal"
+    ) -> Callable[P, Execution]: ...
     @overload
-    def replace(self, function: str, when: When, key: str) -> Callable[..., Execution]: ...
-    def replace(self, function: Callable[..., Any] | str, when: When, key: str) -> Callable[..., Execution]:
+    def replace(
+        self, function: str, when: When, key: str, *, priority: Priority = "normal"
+    ) -> Callable[..., Execution]: ...
+    def replace(
+        self, function: Callable[..., Any] | str, when: When, key: str, *, priority: Priority = "normal"
+    ) -> Callable[..., Execution]:
         """Schedules a call whether or not the key exists. As `shadows.Shadow.replace`."""
         return lambda *args, **kwargs: Execution(
-            self, self.ask(lambda shadow: shadow.replace(function, when, key)(*args, **kwargs))
+            self, self.ask(lambda shadow: shadow.replace(function, when, key, priority=priority)(*args, **kwargs))
         )
 
     @overload
-    def call(self, function: Callable[P, Any], when: When = None, key: str | None = None) -> Callable[P, TaskCall]: ...
-    @overload
-    def call(self, function: str, when: When = None, key: str | None = None) -> Callable[..., TaskCall]: ...
     def call(
-        self, function: Callable[..., Any] | str, when: When = None, key: str | None = None
+        self, function: Callable[P, Any], when: When = None, key: str | None = None, *, priority: Priority = "normal"
+    ) -> Callable[P, TaskCall]: ...
+    @overload
+    def call(
+        self, function: str, when: When = None, key: str | None = None, *, priority: Priority = "normal"
+    ) -> Callable[..., TaskCall]: ...
+    def call(
+        self,
+        function: Callable[..., Any] | str,
+        when: When = None,
+        key: str | None = None,
+        *,
+        priority: Priority = "normal",
     ) -> Callable[..., TaskCall]:
         """Prepares a call for `add_many` or `replace_many`; nothing is sent."""
-        return lambda *args, **kwargs: TaskCall(function, args, kwargs, when, key)
+        return lambda *args, **kwargs: TaskCall(function, args, kwargs, when, key, priority)
 
     def add_many(self, calls: Iterable[TaskCall], chunk_size: int = 1000) -> list[Execution]:
         """Adds many calls, in order. As `shadows.Shadow.add_many`."""
@@ -241,12 +266,18 @@ def default_shadow() -> Shadow:
 
 
 @overload
-def add[**P](function: Callable[P, Any], when: When = None, key: str | None = None) -> Callable[P, Execution]: ...
+def add[**P](
+    function: Callable[P, Any], when: When = None, key: str | None = None, *, priority: Priority = "normal"
+) -> Callable[P, Execution]: ...
 @overload
-def add(function: str, when: When = None, key: str | None = None) -> Callable[..., Execution]: ...
-def add(function: Callable[..., Any] | str, when: When = None, key: str | None = None) -> Callable[..., Execution]:
+def add(
+    function: str, when: When = None, key: str | None = None, *, priority: Priority = "normal"
+) -> Callable[..., Execution]: ...
+def add(
+    function: Callable[..., Any] | str, when: When = None, key: str | None = None, *, priority: Priority = "normal"
+) -> Callable[..., Execution]:
     """Schedules a call on the shadow that the environment configures: `add(greet)("Jane")`."""
-    return default_shadow().add(function, when, key)
+    return default_shadow().add(function, when, key, priority=priority)
 
 
 def in_loop() -> bool:

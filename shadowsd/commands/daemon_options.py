@@ -11,10 +11,11 @@ from typing import Any
 import click
 
 from shadows import lazy
+from shadows.priorities import PRIORITIES
 from shadowsd.master.cpus import usable_cpus
 from shadowsd.observe.logs import FORMATS, LEVELS
 
-from .options import address, duration, function_path, shadow_options, task_paths
+from .options import address, duration, function_path, priorities, shadow_options, task_paths
 from .program import Misconfigured
 
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -125,6 +126,10 @@ OPTIONS: list[Callable[[Any], Any]] = [
     ),
     option("--workers", type=count, default="auto", help="How many processes run tasks; auto is one a processor."),
     option("--concurrency", type=int, default=10, help="How many tasks each of them runs at a time."),
+    option(
+        "--priorities", type=priorities, metavar="LIST", default=",".join(PRIORITIES),
+        help="Which priorities are served; of what is ready, the higher always comes first.",
+    ),
     option("--name", help="What people call this node.  [default: the host's name]"),
     option("--app-dir", type=click.Path(path_type=Path), help="Where the modules of --tasks are.  [default: here]"),
     option(

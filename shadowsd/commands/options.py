@@ -10,6 +10,7 @@ import click
 
 from shadows import Shadow
 from shadows.durations import parse_duration
+from shadows.priorities import Priority, in_order
 from shadowsd.observe.addresses import Address, read_address
 
 
@@ -27,6 +28,15 @@ def address(text: str | Address) -> Address:
         return text if isinstance(text, Address) else read_address(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def priorities(text: str | tuple[Priority, ...]) -> tuple[Priority, ...]:
+    """The type of an option such as `high,normal`."""
+    named = text.replace(",", " ").split() if isinstance(text, str) else text
+    known = tuple(in_order(named))
+    if not known or {*named} - {*known}:
+        raise click.BadParameter(f"{text!r}; expected some of high, normal and low, parted by commas.")
+    return known
 
 
 def when(text: str) -> timedelta | datetime:

@@ -12,6 +12,7 @@ import click
 from setproctitle import setproctitle
 
 from shadows import Shadow
+from shadows.priorities import PRIORITIES, Priority
 from shadowsd.engine import Worker
 from shadowsd.engine.loading import load_fallback, load_tasks, make_importable
 from shadowsd.observe.addresses import Address
@@ -19,7 +20,7 @@ from shadowsd.observe.health import WorkerHealth
 from shadowsd.observe.logs import FORMATS, LEVELS, configure_logging, default_format, flush_log
 from shadowsd.observe.watcher import Watcher
 
-from .options import address, duration, function_path, shadow_options, task_paths
+from .options import address, duration, function_path, priorities, shadow_options, task_paths
 from .running import Running
 
 if sys.platform != "win32":
@@ -35,6 +36,7 @@ class WorkerSettings(TypedDict):
 
     name: str | None
     concurrency: int
+    priorities: tuple[Priority, ...]
     redelivery_timeout: timedelta
     reconnection_delay: timedelta
     minimum_check_interval: timedelta
@@ -60,6 +62,10 @@ def option[F: Callable[..., Any]](name: str, **settings: Any) -> Callable[[F], F
 )  # fmt: skip
 @option("--name", help="What people call this worker.  [default: host and process id]")
 @option("--concurrency", type=int, default=10, help="How many tasks run at a time.")
+@option(
+    "--priorities", type=priorities, metavar="LIST", default=",".join(PRIORITIES),
+    help="Which priorities are served; of what is ready, the higher always comes first.",
+)  # fmt: skip
 @option("--heartbeat-interval", type=duration, default="2s", help="How often the worker says that it lives.")
 @option("--missed-heartbeats", type=int, default=5, help="After so many silent beats it is taken for dead.")
 @option(

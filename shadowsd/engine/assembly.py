@@ -11,6 +11,7 @@ from logging import DEBUG, WARNING
 from typing import Any
 
 from shadows.connection import Link
+from shadows.priorities import PRIORITIES
 from shadows.subscriptions import Subscriptions
 
 from .asides import Asides
@@ -21,6 +22,7 @@ from .fetch import Reader
 from .finish import Finish
 from .gates import Gates
 from .hosting import Suspects
+from .intake import Intake
 from .limits import Limits
 from .membership import Membership
 from .outage import Outage
@@ -50,6 +52,7 @@ class Assembly:
         keys, settings = shadow.keys, shadow.settings
         lease = settings.lease
         hosting = worker.hosting
+        suspects = hosting.suspects if hosting else Suspects.ALONE
         self.membership = membership = Membership(worker.name, hosting.ledger.named if hosting else None)
         self.slots = slots = Slots(worker.concurrency, hosting.ledger if hosting else None)
         # A master tells of an outage once, for all its children.
@@ -86,11 +89,13 @@ class Assembly:
             self.threads,
             worker.events,
         )
+        self.intake = intake = Intake(keys, PRIORITIES if suspects is Suspects.ONLY else worker.priorities)
         block_ms = min(LONGEST_BLOCK_MS, int(lease.total_seconds() * 500))
         self.reader = Reader(
             self.reading,
             self.control,
             keys,
+            intake,
             slots,
             self.attempts,
             asides,
@@ -100,7 +105,7 @@ class Assembly:
             lease.total_seconds(),
             worker.seed_again,
             lambda: None in shadow.strikelist.paused,
-            hosting.suspects if hosting else Suspects.ALONE,
+            suspects,
         )
         self.pauses.serve(self.reader.look_beside)
         places.serve(self.reader, self.attempts.has_gates)
@@ -108,7 +113,7 @@ class Assembly:
             self.control, keys, self.signal_link, outage, worker.events, settings.ttl_ms, worker.scheduling_resolution
         )
         sweeper = Sweeper(self.control, keys, membership, worker.events, lease.total_seconds(), settings.ttl_ms)
-        self.finish = Finish(self.control, keys, slots, self.settler, self.pauses.release)
+        self.finish = Finish(self.control, keys, slots, self.settler, self.pauses.release, self.intake.streams)
         self.signals = Signals(
             self.control, keys, slots, self.reader, scheduler, shadow.strikelist, membership, self.finish.look,
             places.look, watched, self.pauses,

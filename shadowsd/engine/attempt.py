@@ -218,6 +218,7 @@ class Attempts:
         execution.when = entry.when
         execution.state = ExecutionState.RUNNING
         execution.attempt = entry.attempt
+        execution.priority = entry.priority
         execution.redelivered = entry.redelivered
         execution.worker = worker_of(entry.consumer)
         execution.started_at = datetime.now(UTC)

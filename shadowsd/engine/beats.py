@@ -28,8 +28,10 @@ VERIFY_SECONDS = 60.0
 # A lease is looked at this long after its end, so that the look does not come a moment too early.
 AFTER_EXPIRY_MS = 5
 # Bits in a beat's answer about what waits beside the stream.
+WORK_WAITS = 1
 SUSPECTS_WAIT = 2
 WAITS_AT_GATES = 4
+PRIORITIES_IN_USE = 8
 
 
 class Beats:
@@ -88,7 +90,9 @@ class Beats:
         self._signals.reload_strikes(beat.strikes)
         if beat.beside & WAITS_AT_GATES:
             self._look_at_gates()
-        if beat.beside & ~WAITS_AT_GATES:
+        if beat.beside & PRIORITIES_IN_USE:
+            self._worker.reader.use_priorities()
+        if beat.beside & (WORK_WAITS | SUSPECTS_WAIT):
             self._worker.reader.look_beside(suspects=bool(beat.beside & SUSPECTS_WAIT))
         self._scheduler.due_in(beat.next_due)
         known = [name for name in map(readable, beat.parked) if self._asides.can_run(name, self._shadow.registry)]

@@ -1,15 +1,17 @@
 """An entry of a work stream: one delivery of one execution."""
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
-from shadows.keys import STREAM, SUSPECTS
+from shadows.keys import SUSPECTS
+from shadows.priorities import Priority, priority_of
 from shadows.records import moment
 
 # The limits at which an entry waited, each with its number then: their places came with it.
 type Held = tuple[tuple[str, int], ...]
+# What a worker is handed: the generation, the fields of the entry, its place, how often it was delivered.
+type Rows = list[tuple[str, list[bytes], int, int]]
 
 HELD = msgspec.msgpack.Decoder(tuple[tuple[str, int], ...])
 
@@ -19,7 +21,7 @@ class Entry:
 
     __slots__ = (
         "attempt", "consumer", "deliveries", "due", "function", "generation", "key", "payload", "place", "places",
-        "submission",
+        "priority", "submission",
     )  # fmt: skip
 
     def __init__(self, place: int, generation: str, fields: list[bytes], deliveries: int, consumer: str) -> None:
@@ -34,6 +36,7 @@ class Entry:
         self.submission = generation
         self.due: float | None = None
         self.places: Held = ()
+        self.priority: Priority = "normal"
         # Written by `submit` in this order; anything else is read by name.
         if len(fields) == 6 and fields[0] == b"k" and fields[2] == b"f" and fields[4] == b"p":
             self.key = fields[1].decode()
@@ -52,6 +55,7 @@ class Entry:
         self.attempt = int(fields.get(b"a", 1))
         self.submission = fields.get(b"n", generation_bytes(self.generation)).decode()
         self.due = float(fields[b"w"]) if b"w" in fields else None
+        self.priority = priority_of(fields.get(b"pr"))
         if b"gt" in fields:
             self.places = held_of(fields[b"gt"])
 
@@ -84,11 +88,9 @@ def generation_bytes(generation: str) -> bytes:
     return generation.encode()
 
 
-def read_entries(reply: Any, consumer: str) -> list[tuple[str, list[bytes], int, int]]:
-    """The rows of an XREADGROUP reply: generation, fields, place, deliveries; none when it ended without any."""
-    if not reply:
-        return []
-    return [(number_of(id), fields, STREAM, 1) for id, fields in reply[0][1]]
+def id_of(generation: str) -> str:
+    """The id of an entry, from what `number_of` made of it."""
+    return generation if "-" in generation else f"{generation}-0"
 
 
 def number_of(id: bytes) -> str:

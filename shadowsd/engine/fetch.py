@@ -8,21 +8,21 @@ import asyncio
 from collections.abc import Callable
 from logging import getLogger
 from time import monotonic
-from typing import Any
 
 from redis.exceptions import ResponseError
 
 from shadows.connection import Link
 from shadows.errors import ConnectionFailed, ServerRefused
-from shadows.keys import GROUP, PLACES, SUSPECTS, Keys
+from shadows.keys import GROUP, PLACES, RECLAIMED, SUSPECTS, Keys
 from shadows.scripts import CLAIM
 
 from .asides import Asides
 from .attempt import Attempts
-from .entries import Entry, number_of, read_entries
+from .entries import Entry, Rows, id_of, number_of
 from .ghosts import cut_off
 from .group import make_group
 from .hosting import Suspects
+from .intake import Intake
 from .membership import Membership
 from .outage import Outage
 from .slots import Slots
@@ -40,6 +40,7 @@ class Reader:
         link: Link,
         control: Link,
         keys: Keys,
+        intake: Intake,
         slots: Slots,
         attempts: Attempts,
         asides: Asides,
@@ -55,6 +56,8 @@ class Reader:
         self._control = control
         self._keys = keys
         self._claimed = [*keys.streams, keys.generation]
+        self._intake = intake
+        self._has_groups = True
         self._slots = slots
         self._attempts = attempts
         self._asides = asides
@@ -81,8 +84,10 @@ class Reader:
 
     @property
     def accepts(self) -> bool:
-        """Whether more may be handed to this worker than it asks for: not to one that is for a suspect alone."""
-        return not (self.stopping or self._is_paused()) and self._mode is not Suspects.ONLY
+        """Whether more may be handed to this worker than it asks for: not to one that is for a suspect alone, or for
+        some priorities."""
+        has_all = self._mode is not Suspects.ONLY and not self._intake.dedicated
+        return has_all and not (self.stopping or self._is_paused())
 
     async def run(self) -> None:
         """Reads until `stop`."""
@@ -111,13 +116,16 @@ class Reader:
     async def _turn(self, consumer: str) -> None:
         if self._opened != self._link.opened or not self._link.connected:
             await self._connect()
+        if not self._has_groups:
+            await make_group(self._control.call, self._keys, self._intake)
+            self._has_groups = True
         if self._verify:
             self._verify = False
             await self._recover_unseen(consumer)
         elif self._work_beside:
             self._work_beside = False
-            rows = await self._claim(consumer, self._slots.free, "work")
-            self._work_beside = bool(rows)
+            rows, more = await self._claim(consumer, self._slots.free)
+            self._work_beside = self._work_beside or more
             self.start(rows, consumer)
         elif self._suspects and (self._slots.idle or monotonic() - self._suspects_since > self._leave_to_idle):
             await self._run_suspect(consumer)
@@ -139,16 +147,29 @@ class Reader:
     async def _read(self, consumer: str) -> None:
         self._blocked = True
         try:
-            reply = await self._link.call(
-                "XREADGROUP", "GROUP", GROUP, consumer, "COUNT", self._slots.free, "BLOCK", self._block_ms,
-                "STREAMS", self._keys.stream, ">", seconds=self._block_ms / 1000 + 5,
-            )  # fmt: skip
+            command = self._intake.read(consumer, self._slots.free, self._block_ms)
+            reply = await self._link.call(*command, seconds=self._block_ms / 1000 + 5)
         finally:
             self._blocked = self._wanted = False
-        self.start(read_entries(reply, consumer), consumer)
+        rows = self._intake.rows(reply)
+        if rows and self._intake.in_use:
+            self._work_beside = True  # more may be ready, in an order of their own
+            # One of each stream may have come.
+            free = max(self._slots.free, 1)
+            rows, others = rows[:free], rows[free:]
+            await self._give_to_others(others)
+        self.start(rows, consumer)
         self._slots.forget_cancelled()
 
-    def start(self, rows: list[tuple[str, list[bytes], int, int]], consumer: str) -> None:
+    async def _give_to_others(self, rows: Rows) -> None:
+        """There is no room for them here. Should it fail halfway: what is pending for us is looked at again."""
+        for generation, _, place, _ in rows:
+            stream = self._keys.streams[place - 1]
+            await self._control.call("XCLAIM", stream, GROUP, RECLAIMED, 0, id_of(generation), "JUSTID")
+        if rows:
+            await self._control.call("PUBLISH", self._keys.signal, "work")
+
+    def start(self, rows: Rows, consumer: str) -> None:
         """Runs what was handed to `consumer`."""
         if consumer != self._membership.consumer:
             return  # the lease was lost meanwhile: these belong to whoever takes over
@@ -179,19 +200,21 @@ class Reader:
         self._verify = True
         self.wake()
 
-    async def _claim(self, consumer: str, count: int, kind: str) -> list[tuple[str, list[bytes], int, int]]:
-        reply: list[Any] = await self._control.run(CLAIM, self._claimed, [consumer, count, kind])
-        return [(number_of(id), fields, place, deliveries) for place, id, fields, deliveries in reply]
+    async def _claim(self, consumer: str, count: int, *places: int) -> tuple[Rows, bool]:
+        """What a claim gives, and whether there may be more."""
+        arguments = self._intake.asked(self._keys.prefix, consumer, count, *places)
+        *reply, more = await self._control.run(CLAIM, self._claimed, arguments)
+        return [(number_of(id), fields, place, deliveries) for place, id, fields, deliveries in reply], bool(more)
 
     async def _run_suspect(self, consumer: str) -> None:
         """It is claimed before this worker becomes idle for it, so that only one does."""
         self._suspects = False
-        rows = await self._claim(consumer, 1, "suspects")
+        rows, _ = await self._claim(consumer, 1, SUSPECTS)
         if rows:
             self._suspects = self._mode is Suspects.ALONE
             await self._run_alone(rows, consumer)
 
-    async def _run_alone(self, rows: list[tuple[str, list[bytes], int, int]], consumer: str) -> None:
+    async def _run_alone(self, rows: Rows, consumer: str) -> None:
         """With nothing else in flight, so that the next death has one culprit. [semantics 14]"""
         while not self._slots.idle and not self.stopping:
             await self._slots.change()
@@ -226,7 +249,7 @@ class Reader:
     async def _restore_group(self) -> None:
         """After a flush the group is gone with everything else; one of the workers makes it anew."""
         try:
-            made = await make_group(self._control.call, self._keys)
+            made = await make_group(self._control.call, self._keys, self._intake)
         except (ConnectionFailed, ServerRefused) as error:
             await self._outage.failed("reading", error)
             return
@@ -241,6 +264,12 @@ class Reader:
             self._suspects = True
             self._suspects_since = monotonic()
         self.wake()
+
+    def use_priorities(self) -> None:
+        """There are streams of other priorities than the normal one: reads them, too, from now on."""
+        if not self._intake.in_use:
+            self._intake.in_use, self._has_groups = True, False
+            self.look_beside(suspects=False)
 
     def verify(self) -> None:
         """Compare what Redis says is ours with what runs here, before the next read."""

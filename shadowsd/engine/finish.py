@@ -1,7 +1,7 @@
 """`run_until_finished`: when is there nothing left to do?"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from logging import getLogger
 
 from redis.exceptions import ResponseError
@@ -26,11 +26,18 @@ class Finish:
     """Looks when this worker becomes idle, and at each beat; other workers' tasks are waited for, too."""
 
     def __init__(
-        self, link: Link, keys: Keys, slots: Slots, settler: Settler, release: Callable[[], Awaitable[None]]
+        self,
+        link: Link,
+        keys: Keys,
+        slots: Slots,
+        settler: Settler,
+        release: Callable[[], Awaitable[None]],
+        read: Iterable[str],
     ) -> None:
-        """`release` brings back what was paused and may run."""
+        """`release` brings back what was paused and may run; `read` are the streams of new work that are waited for."""
         self._link = link
-        self._keys = [*keys.streams, keys.schedule, keys.unknown, keys.quarantine, keys.waiting, keys.paused]
+        beside = (keys.returned, keys.suspects, keys.waiting)
+        self._keys = [keys.schedule, keys.unknown, keys.quarantine, keys.paused, *beside, *read]
         self._slots = slots
         self._settler = settler
         self._release = release

@@ -7,14 +7,17 @@ from redis.exceptions import ResponseError
 
 from shadows.keys import GROUP, Keys
 
+from .intake import Intake
 
-async def make_group(call: Callable[..., Awaitable[Any]], keys: Keys) -> bool:
-    """Makes that of the ready stream unless it is there, and those of the streams beside it that lost theirs: from the
-    beginning, so that nothing is skipped. Whether it was this call that made the first."""
+
+async def make_group(call: Callable[..., Awaitable[Any]], keys: Keys, intake: Intake) -> bool:
+    """Makes that of the ready stream unless it is there, those that this worker reads beside it, and those of the
+    streams that lost theirs: from the beginning, so that nothing is skipped. Whether it was this call that made the
+    first."""
     made = await _make(call, keys.stream)
     for beside in keys.streams[1:]:
         # One that does not exist is made, with its group, by whoever puts something into it.
-        if await call("EXISTS", beside):
+        if (intake.in_use and beside in intake.streams) or await call("EXISTS", beside):
             await _make(call, beside)
     return made
 

@@ -1,8 +1,10 @@
 """The options of a worker, refused when they can't be right."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from shadows.errors import ConfigurationError
+from shadows.priorities import PRIORITIES, Priority
 from shadows.settings import require_duration, require_text
 
 
@@ -13,6 +15,7 @@ def check(
     reconnection_delay: timedelta,
     minimum_check_interval: timedelta,
     scheduling_resolution: timedelta,
+    priorities: Sequence[Priority],
 ) -> None:
     """Raises ConfigurationError, naming the option."""
     if name is not None:
@@ -26,3 +29,7 @@ def check(
     require_duration("reconnection_delay", reconnection_delay, least)
     require_duration("minimum_check_interval", minimum_check_interval, least)
     require_duration("scheduling_resolution", scheduling_resolution, least)
+    if isinstance(priorities, str) or not priorities or any(each not in PRIORITIES for each in priorities):
+        raise ConfigurationError(
+            f'priorities is {priorities!r}; expected at least one of "high", "normal" and "low", in a list.'
+        )

@@ -22,7 +22,7 @@ from shadows.errors import ConnectionFailed, ServerRefused
 from shadows.keys import Keys
 from shadows.scripts import OPEN
 
-from .entries import Entry, Held, held_of, number_of
+from .entries import Entry, Held, Rows, held_of, number_of
 from .membership import Membership
 from .outage import Outage
 from .slots import Running, Slots
@@ -35,8 +35,6 @@ MOST_ITEMS = 100
 # of long runs are kept far more often than that.
 PLACE_MS = 24 * 3600 * 1000
 KEEP_SECONDS = 3600.0
-
-type Rows = list[tuple[str, list[bytes], int, int]]
 
 
 class Opening(NamedTuple):

@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 from shadows.connection import Argument, Link
 from shadows.errors import ConnectionFailed, ServerRefused
 from shadows.keys import Keys
+from shadows.priorities import NORMAL
 from shadows.scripts import SETTLE
 
 from .asides import tell_pushed_out
@@ -213,4 +214,5 @@ def successor(entry: Entry, following: Next) -> tuple[Argument, ...]:
     return (
         entry.function, entry.submission, entry.attempt + 1,
         "" if delay is None else delay, "" if at is None else at, following.payload,
+        "" if entry.priority == NORMAL else entry.priority,
     )  # fmt: skip

@@ -58,6 +58,8 @@ class Signals:
             self._scheduler.wake()
         elif word == b"work":
             self._reader.look_beside()
+        elif word == b"priorities":
+            self._reader.use_priorities()
         elif word == b"watch":
             self._watched.watch(rest)
         elif word == b"gate":

@@ -19,6 +19,7 @@ from shadows.dependencies.context import TaskContext
 from shadows.dependencies.retry import Retry
 from shadows.dependencies.timeout import Timeout
 from shadows.errors import ShadowsError
+from shadows.priorities import PRIORITIES, Priority
 from shadows.registry import Task
 
 from .around import Around
@@ -57,6 +58,7 @@ class Worker:
         fallback_task: Callable[..., Any] | None = None,
         dependencies: Mapping[str, Any] | Sequence[Any] | None = None,
         *,
+        priorities: Sequence[Priority] = tuple(PRIORITIES),
         default_timeout: Timeout | None = None,
         default_retry: Retry | None = None,
         on_error: OnError | None = None,
@@ -73,14 +75,19 @@ class Worker:
         schedule_automatic_tasks: whether this worker starts `Perpetual(automatic=True)` tasks.
         fallback_task: runs what this worker does not know, called with `*args` and `**kwargs`; else that is parked.
         dependencies: entered around every task, as a mapping of names to dependencies, or a list.
+        priorities: those that this worker serves, of "high", "normal" and "low"; the higher always come first.
         default_timeout, default_retry: for tasks that declare no Timeout, or no Retry, of their own.
         on_error: called as on_error(execution, exception, will_retry) for each run that failed; may be async.
         hosting: set by the daemon, whose child this process is.
         """
-        check(name, concurrency, redelivery_timeout, reconnection_delay, minimum_check_interval, scheduling_resolution)
+        check(
+            name, concurrency, redelivery_timeout, reconnection_delay, minimum_check_interval, scheduling_resolution,
+            priorities,
+        )  # fmt: skip
         self.shadows = shadows
         self.name = name or f"{socket.gethostname()}-{os.getpid()}"
         self.concurrency = concurrency
+        self.priorities = priorities
         self.redelivery_timeout = redelivery_timeout
         self.reconnection_delay = reconnection_delay
         self.minimum_check_interval = minimum_check_interval
@@ -105,7 +112,7 @@ class Worker:
         async with AsyncExitStack() as stack:
             self.closing = stack.enter_context(Closing())
             stack.push_async_callback(self._close_links)
-            await make_group(self._parts.control.ask, self.shadows.keys)
+            await make_group(self._parts.control.ask, self.shadows.keys, self._parts.intake)
             await self.shadows.strikelist.load()
             self.shared = await stack.enter_async_context(SharedScope(self.shadows, self))
             stack.callback(self._parts.threads.close)

@@ -7,6 +7,8 @@ from typing import Any, Self
 
 import msgspec
 
+from shadows.priorities import PRIORITIES, Priority
+
 
 @dataclass(frozen=True, slots=True)
 class Client:
@@ -28,6 +30,7 @@ class Engine:
     """How each worker runs tasks: the arguments of `Worker`."""
 
     concurrency: int = 10
+    priorities: tuple[Priority, ...] = tuple(PRIORITIES)
     redelivery_timeout: timedelta = timedelta(minutes=5)
     reconnection_delay: timedelta = timedelta(seconds=5)
     minimum_check_interval: timedelta = timedelta(milliseconds=250)

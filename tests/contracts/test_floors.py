@@ -11,7 +11,7 @@ from tests.contracts.sources import Import, imports_of, modules
 # The plan of the house. A package stands for everything in it; a new module of
 # the client is given its place here.
 FLOORS: dict[int, str] = {
-    0: "errors forked amounts states keys lazy durations identifiers times annotations codec",
+    0: "errors forked amounts states keys lazy durations identifiers times priorities annotations codec",
     1: "execution scripts settings urls redis_server embedded_files embedded connection subscriptions "
     "registry dependencies",
     2: "records following ledger told submissions adding strikes strikelist snapshot quarantine client shadow agenda "

@@ -3,7 +3,7 @@
 import pytest
 
 from shadows.keys import SUSPECTS
-from shadowsd.engine.entries import Entry, number_of, read_entries
+from shadowsd.engine.entries import Entry, id_of, number_of
 
 from .parts import entry_of
 
@@ -42,15 +42,9 @@ def test_a_damaged_entry_says_what_is_wrong_with_it(fields: list[bytes], message
 def test_an_id_that_is_none_of_ours_is_damage_too() -> None:
     """`XADD *` after one of ours makes such ids."""
     assert (number_of(b"1000-0"), number_of(b"1000-1")) == ("1000", "1000-1")
+    assert (id_of("1000"), id_of("1000-1")) == ("1000-0", "1000-1")
     with pytest.raises(ValueError, match="has the id 1000-1, and ours end in -0"):
         Entry(1, "1000-1", [b"k", b"x", b"f", b"job", b"p", b""], 1, "w#1")
-
-
-def test_a_read_that_ended_without_entries_has_none() -> None:
-    """Its time was over, or it was unblocked."""
-    assert read_entries(None, "w#1") == []
-    assert read_entries([], "w#1") == []
-    assert read_entries([[b"stream", [(b"1-0", [b"k", b"v"])]]], "w#1") == [("1", [b"k", b"v"], 1, 1)]
 
 
 def test_a_second_delivery_is_a_redelivery() -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shadows import Shadow
-from shadows.keys import SUSPECTS
+from shadows.keys import PLACES, SUSPECTS
 from shadowsd.engine.entries import Entry
 from shadowsd.engine.slots import Running
 from tests.features.workers import finish, working
@@ -264,7 +264,7 @@ async def test_a_full_worker_waits_for_a_slot_without_asking_redis(shadows: Shad
         may_end[1].set()
 
 
-@pytest.mark.parametrize("place", ["returned", "suspects"])
+@pytest.mark.parametrize("place", PLACES[1:])
 async def test_a_stream_that_lost_its_group_gets_it_back(shadows: Shadow, place: str) -> None:
     """Somebody destroyed it, or restored only the stream: the worker found no group, mended that of the ready stream,
     and found none again, for ever."""

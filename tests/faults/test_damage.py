@@ -7,6 +7,7 @@ import pytest
 
 from shadows import QuarantinedTask, Retry, Shadow
 from shadows.errors import ResultNotKept
+from shadows.keys import PLACES
 from shadows.testing import RedisServer
 from tests.faults.conftest import Starter
 from tests.features.workers import finish, working
@@ -30,7 +31,7 @@ GARBAGE: dict[str, dict[bytes, bytes]] = {
 }
 
 
-@pytest.mark.parametrize("place", ["stream", "returned", "suspects"])
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("kind", GARBAGE)
 async def test_a_garbage_entry_is_set_aside_and_the_others_run(
     kind: str, place: str, brief: Shadow, journal: Journal, shadows_redis: RedisServer

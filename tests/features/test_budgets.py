@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from shadows import Shadow
+from shadows.priorities import PRIORITIES
 from shadows.testing import RedisServer
 from tests.proxy import Proxy
 from tests.waiting import wait_until
@@ -65,6 +66,24 @@ async def test_at_the_default_concurrency_no_ops_cost_a_quarter(quiet_redis: Red
 async def test_tasks_that_end_at_different_times_cost_less_than_half(quiet_redis: RedisServer) -> None:
     """0 to 5 ms, mixed with no-ops: rounds can't be whole, but what ends together settles together."""
     assert await calls_per_task(quiet_redis, 32, no_op, brief_work) <= 0.4
+
+
+async def test_priorities_cost_no_further_round_trip(shadows: Shadow, proxy: Proxy) -> None:
+    """One script hands out what is ready of all three, in their order. It reads inside of Redis, so what is counted is
+    what goes over the network."""
+    async with Shadow(name=shadows.name, url=proxy.url) as through, working(through, concurrency=32) as worker:
+        for priority in PRIORITIES:
+            await (await through.add(no_op, priority=priority)()).get_result()
+
+        async def add_some(numbers: range) -> None:
+            for n in numbers:
+                await through.add(no_op, priority=tuple(PRIORITIES)[n % 3])()
+
+        proxy.reset_counts()
+        await asyncio.gather(*[add_some(range(n, TASKS, 32)) for n in range(32)])
+        await wait_until(lambda: worker.settler.done == TASKS + 3, "all tasks are done and settled")
+        assert sum(proxy.commands.values()) / TASKS <= 0.12
+        assert proxy.commands["XGROUP"] == 0  # a stream that is empty stays
 
 
 async def test_under_load_only_scripts_and_reads_are_sent(quiet_redis: RedisServer) -> None:

@@ -74,6 +74,7 @@ def test_what_can_not_change_under_a_running_master_is_named_and_kept() -> None:
         (["--drain-timeout", "soon"], "'soon' is not a duration"),
         (["--tasks", "app/tasks.py"], "does not name tasks"),
         (["--heartbeat-interval", "1ms"], "heartbeat_interval"),
+        (["--priorities", "urgent"], "'urgent'; expected some of high, normal and low, parted by commas."),
         (["--missed-heartbeats", "1"], "missed_heartbeats is 1; expected at least 2"),
         (["--url", "nonsense://x"], "nonsense"),
         (["--config", "/nowhere/at/all.toml"], "can't be read: No such file or directory"),

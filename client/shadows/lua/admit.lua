@@ -3,8 +3,8 @@
 -- dropped. Called again with the same it says the same, so a lost reply does no harm.
 -- Returns {word, detail, freed} an item: "a" it starts, "w" it waits, "l" it comes later, "n" it is not ours any more,
 -- "d" it is to be dropped, for the reason in detail; freed is 1 when there is room for who waits, for `open` to give.
-local streams = { KEYS[1], KEYS[2], KEYS[3] }
-local waiting, schedule, counter, index, leases, records = KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], 8
+local streams = { KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5] }
+local waiting, schedule, counter, index, leases, records = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], 10
 local prefix, consumer = ARGV[1], ARGV[2]
 local FIRST, FIELDS, TERMS = 3, 8, 4
 local SECOND_MS, DAY_MS, HOLDERS = 1000, 24 * 3600 * 1000, 100
@@ -197,6 +197,7 @@ local function come_later(item, due, rate)
     expire(prefix .. 'queue:' .. rate.name, rate.second)
   end
   call('HDEL', item.record, 'at')
+  if item.named.pr then call('HSET', item.record, 'pr', item.named.pr) end
   call('HSET', item.record, 'g', next_generation(), 's', 'scheduled', 'n', item.submission, 'a', item.attempt,
     'f', item.named.f, 'w', math.ceil(due), 'p', item.named.p)
   call('ZADD', schedule, due, item.key)

@@ -1,12 +1,13 @@
 -- observes
 -- Renews one worker's lease and tells it what it should look at; the one command an idle worker repeats.
--- Returns {kept, now, next due ms, strikes version, what waits beside the stream (1 work, 2 suspects, 4 at gates), nearest expiry,
--- parked function names, dead consumers}; kept is 0 when somebody took this worker's tasks meanwhile.
-local streams = { KEYS[1], KEYS[2], KEYS[3] }
-local leases, workers, schedule, strikes, unknown = KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local counter, functions, gates = KEYS[9], KEYS[10], KEYS[11]
+-- Returns {kept, now, next due ms, strikes version, what waits beside the stream (1 work, 2 suspects, 4 at gates; 8: priorities are in
+-- use), nearest expiry, parked function names, dead consumers}; kept is 0 when somebody took this worker's tasks meanwhile.
+local streams = { KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5] }
+local leases, workers, schedule, strikes, unknown = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local counter, functions, gates = KEYS[11], KEYS[12], KEYS[13]
 local consumer, lease, row, sure_until = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local NAMES, DEAD, DAY_MS = 100, 20, 24 * 3600 * 1000
+local RETURNED, SUSPECTS = 2, 3
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -30,12 +31,16 @@ local function waits(place)
   local held = redis.pcall('XPENDING', stream, 'workers', '-', '+', 1, 'reclaimed')
   if held.err then return false end
   if #held > 0 then return true end
-  return place > 1 and redis.call('XLEN', stream) > redis.call('XPENDING', stream, 'workers')[1]
+  -- Of the others a worker hears by reading them.
+  local is_beside = place == RETURNED or place == SUSPECTS
+  return is_beside and redis.call('XLEN', stream) > redis.call('XPENDING', stream, 'workers')[1]
 end
 local beside = 0
-if waits(1) or waits(2) then beside = 1 end
-if waits(3) then beside = beside + 2 end
+local in_use = redis.call('EXISTS', streams[4], streams[5]) > 0
+if waits(1) or waits(RETURNED) or (in_use and (waits(4) or waits(5))) then beside = 1 end
+if waits(SUSPECTS) then beside = beside + 2 end
 if redis.call('EXISTS', gates) == 1 then beside = beside + 4 end
+if in_use then beside = beside + 8 end
 local due = redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')[2]
 local wait = -1
 if due then wait = math.max(0, math.ceil(tonumber(due) - now)) end

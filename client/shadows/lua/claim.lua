@@ -1,14 +1,29 @@
 -- queued -> running
--- Gives a worker what waits beside the stream: what was taken from the dead, what was parked and came
--- back, or (alone) one suspect; at most 200 and about 1 MiB a call. Returns {place, id, fields, deliveries} an entry.
-local streams, counter = { KEYS[1], KEYS[2], KEYS[3] }, KEYS[4]
-local consumer, wanted, suspects = ARGV[1], tonumber(ARGV[2]), ARGV[3] == 'suspects'
-local LIMIT, BYTES = 200, 1048576
+-- Gives a worker what waits at some places, those of the first before those of the next: what was taken from the dead,
+-- and what is new there, unless the number of the place is negative. At most 200 and about 1 MiB a call.
+-- A worker that serves some priorities only names them; what came back, or is suspect, it leaves to others otherwise.
+-- Returns {place, id, fields, deliveries} an entry, and 1 when there may be more than it could give, else 0.
+local streams, counter = { KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5] }, KEYS[6]
+local prefix, consumer, wanted, served = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local FIRST, LIMIT, BYTES = 5, 200, 1048576
+-- The other streams hold one priority each, so who reads there serves it.
+local MIXED = { [2] = served ~= '', [3] = served ~= '' }
 
-local first, last = 1, 2
-if suspects then first, last = 3, 3 end
 wanted = math.min(wanted, LIMIT)
-local out, bytes = {}, 0
+local out, bytes, left = {}, 0, 0
+
+local function is_served(fields)
+  local priority = 'normal'
+  for i = 1, #fields, 2 do
+    if fields[i] == 'pr' then priority = fields[i + 1] end
+  end
+  return string.find(served, priority, 1, true) ~= nil
+end
+
+local function may_take(place, id)
+  local entry = MIXED[place] and redis.call('XRANGE', streams[place], id, id)[1]
+  return not entry or is_served(entry[2])
+end
 
 local function give(place, id, fields, deliveries)
   out[#out + 1] = { place, id, fields, deliveries }
@@ -46,17 +61,28 @@ local function read_new(place)
     if count < 1 then return end
     local read = redis.pcall('XREADGROUP', 'GROUP', 'workers', consumer, 'COUNT', count, 'STREAMS', streams[place], '>')
     if not read or read.err then return end
-    for _, entry in ipairs(read[1][2]) do give(place, entry[1], entry[2], 1) end
+    for _, entry in ipairs(read[1][2]) do
+      if not MIXED[place] or not entry[2] or is_served(entry[2]) then
+        give(place, entry[1], entry[2], 1)
+      else
+        redis.call('XCLAIM', streams[place], 'workers', 'reclaimed', 0, entry[1], 'JUSTID')
+        left = left + 1
+      end
+    end
   end
 end
 
-for place = first, last do
-  local held = redis.pcall('XPENDING', streams[place], 'workers', '-', '+', wanted, 'reclaimed')
+for i = FIRST, #ARGV do
+  local place = math.abs(ARGV[i])
+  local most = MIXED[place] and LIMIT or wanted
+  local held = redis.pcall('XPENDING', streams[place], 'workers', '-', '+', most, 'reclaimed')
   if not held.err then
     for _, entry in ipairs(held) do
-      if #out < wanted and bytes < BYTES then take(place, entry[1], entry[4]) end
+      if #out < wanted and bytes < BYTES and may_take(place, entry[1]) then take(place, entry[1], entry[4]) end
     end
-    if place > 1 then read_new(place) end
+    if tonumber(ARGV[i]) > 0 then read_new(place) end
   end
 end
+if left > 0 then redis.call('PUBLISH', prefix .. 'signal', 'work') end
+out[#out + 1] = room() < 1 and 1 or 0
 return out

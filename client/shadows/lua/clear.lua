@@ -1,8 +1,8 @@
 -- scheduled, queued -> cancelled
 -- Removes what has not started, at most 200 and about 1 MiB a call; running tasks and strikes stay.
 -- Returns {removed, 1 when there may be more}.
-local streams, schedule = { KEYS[1], KEYS[2], KEYS[3] }, KEYS[4]
-local unknown, leases, waiting, paused = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local streams, schedule = { KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5] }, KEYS[6]
+local unknown, leases, waiting, paused = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local prefix, ttl = ARGV[1], tonumber(ARGV[2])
 local LIMIT, BYTES = 200, 1048576
 

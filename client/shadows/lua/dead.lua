@@ -1,7 +1,7 @@
 -- observes
 -- Finds consumers without a living lease, also those whose lease was lost without a trace.
 -- Returns up to 200 names.
-local streams, leases = { KEYS[1], KEYS[2], KEYS[3] }, KEYS[4]
+local streams, leases = { KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5] }, KEYS[6]
 local LIMIT = 200
 
 local time = redis.call('TIME')

@@ -2,8 +2,8 @@
 -- Counts what waits, for metrics; its cost does not grow with that. Of parked functions the first 100 are counted.
 -- Returns {waiting for a worker, scheduled, ms that the first of the waiting waits (-1: none), parked, quarantined,
 -- waiting at a gate}.
-local streams = { KEYS[1], KEYS[2], KEYS[3] }
-local schedule, unknown, quarantine, at_gates = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local streams = { KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5] }
+local schedule, unknown, quarantine, at_gates = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local NAMES = 100
 
 local time = redis.call('TIME')

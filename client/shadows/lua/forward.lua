@@ -3,7 +3,7 @@
 -- earliest to the latest. With a time of 0 it only looks. The last call tells the workers.
 -- Returns how many are still to be moved, how many are ready or run, and the microseconds until the next of the
 -- schedule is due (-1: nothing is scheduled).
-local schedule, streams = KEYS[1], { KEYS[2], KEYS[3], KEYS[4], KEYS[5] }
+local schedule, streams = KEYS[1], { KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7] }
 local prefix, by, left = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local LIMIT = 200
 

@@ -1,8 +1,8 @@
 -- running -> queued
 -- Takes a stopping worker off the books, and hands what it still holds to the living, at most 200 entries a call.
 -- Returns 1 when everything of it is gone, 0 when more is to be handed over.
-local streams = { KEYS[1], KEYS[2], KEYS[3] }
-local leases, workers, functions = KEYS[4], KEYS[5], KEYS[6]
+local streams = { KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5] }
+local leases, workers, functions = KEYS[6], KEYS[7], KEYS[8]
 local consumer, prefix = ARGV[1], ARGV[2]
 local LIMIT = 200
 

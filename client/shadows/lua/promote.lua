@@ -24,6 +24,20 @@ local last = tonumber(redis.call('GET', counter)) or last_id(stream)
 local generation = math.max(last, time[1] * 1000000 + time[2])
 local moved, lost, bytes = 0, 0, 0
 
+-- Where executions of a priority go. Whoever wrote the counter anew did not look there, and the first of all is told to
+-- the workers, who read there from then on.
+local streams = {}
+local function stream_of(priority)
+  if priority ~= 'high' and priority ~= 'low' then return stream end
+  local of = prefix .. priority
+  if not streams[of] then
+    streams[of] = true
+    generation = math.max(generation, last_id(of))
+    if redis.call('EXISTS', of) == 0 then redis.call('PUBLISH', prefix .. 'signal', 'priorities') end
+  end
+  return of
+end
+
 -- Its payload is gone, so it can't run: it is kept where a person sees it, and the key is free.
 local function give_up(key, record, name, submission)
   redis.call('XADD', quarantine, '*', 'k', key, 'f', name or '', 'p', '', 'v', 'scheduled',
@@ -35,11 +49,12 @@ end
 
 local function promote(key, due)
   local record = prefix .. 'task:' .. key
-  local seen = redis.pcall('HMGET', record, 's', 'f', 'p', 'a', 'n', 'g')
+  local seen = redis.pcall('HMGET', record, 's', 'f', 'p', 'a', 'n', 'g', 'pr')
   redis.call('ZREM', schedule, key)
   if seen.err or seen[1] ~= 'scheduled' or not seen[2] or not seen[3] or not seen[6] then
     return give_up(key, record, not seen.err and seen[2], not seen.err and (seen[5] or seen[6]))
   end
+  local to = stream_of(seen[7])
   generation = generation + 1
   bytes = bytes + #seen[3]
   local placed = string.format('%.0f', generation)
@@ -50,7 +65,11 @@ local function promote(key, due)
   if not seen[5] then entry[#entry + 1], entry[#entry + 2] = 'n', seen[6] end
   redis.call('HSET', record, 'g', placed, 's', 'queued', 'n', seen[5] or seen[6])
   redis.call('HDEL', record, 'p', 'at')
-  redis.call('XADD', stream, placed .. '-0', unpack(entry))
+  if to ~= stream then
+    entry[#entry + 1], entry[#entry + 2] = 'pr', seen[7]
+    redis.call('HSET', record, 'at', seen[7])
+  end
+  redis.call('XADD', to, placed .. '-0', unpack(entry))
   moved = moved + 1
 end
 

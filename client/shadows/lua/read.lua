@@ -7,7 +7,7 @@ local prefix, key = ARGV[1], ARGV[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- Not all of it: the steps that a task has kept may be large, and are nobody else's.
-local NAMES = { 'g', 'n', 's', 'f', 'at', 'ad', 'w', 'p', 'a', 'd', 'l', 'o', 'r', 'pc', 'pt', 'pm' }
+local NAMES = { 'g', 'n', 's', 'f', 'at', 'ad', 'w', 'p', 'a', 'd', 'l', 'o', 'r', 'pr', 'pc', 'pt', 'pm' }
 local values = redis.pcall('HMGET', record, unpack(NAMES))
 local row, fields = {}, {}
 for i, name in ipairs(values.err and {} or NAMES) do

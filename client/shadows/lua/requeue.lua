@@ -25,14 +25,22 @@ if seen[1] == 'queued' then
 end
 local fields = {}
 for i = 1, #entry[2], 2 do fields[entry[2][i]] = entry[2][i + 1] end
+-- Whoever wrote the counter anew did not look there.
+local to = (fields.pr == 'high' or fields.pr == 'low') and prefix .. fields.pr or stream
+if to ~= stream and redis.call('EXISTS', to) == 0 then redis.call('PUBLISH', prefix .. 'signal', 'priorities') end
 local time = redis.call('TIME')
-local last = tonumber(redis.call('GET', counter)) or last_id(stream)
+local last = math.max(tonumber(redis.call('GET', counter)) or last_id(stream), last_id(to))
 local placed = string.format('%.0f', math.max(last, time[1] * 1000000 + time[2]) + 1)
 redis.call('SET', counter, placed)
 -- The last outcome stays for who waits for it, as when a key is added again.
 redis.call('PERSIST', record)
-redis.call('HDEL', record, 'p', 'w', 'at', 'n', 'a', 'd', 'l', 'ad', 'pc', 'pt', 'pm')
+redis.call('HDEL', record, 'p', 'w', 'at', 'n', 'a', 'd', 'l', 'ad', 'pr', 'pc', 'pt', 'pm')
 redis.call('HSET', record, 'g', placed, 's', 'queued', 'f', fields.f or '')
-redis.call('XADD', stream, placed .. '-0', 'k', key, 'f', fields.f or '', 'p', fields.p or '')
+if to == stream then
+  redis.call('XADD', stream, placed .. '-0', 'k', key, 'f', fields.f or '', 'p', fields.p or '')
+else
+  redis.call('HSET', record, 'at', fields.pr, 'pr', fields.pr)
+  redis.call('XADD', to, placed .. '-0', 'k', key, 'f', fields.f or '', 'p', fields.p or '', 'pr', fields.pr)
+end
 redis.call('XDEL', quarantine, id)
 return placed

@@ -3,11 +3,12 @@
 -- A failure whose retries are used up is kept in the quarantine, too, for a person to look at.
 -- Returns one number an item: 1 settled (perhaps before), 2 superseded by a cancel or a replace, 0 fenced; and then how
 -- many old entries of the quarantine its limits pushed out.
-local streams = { KEYS[1], KEYS[2], KEYS[3] }
-local schedule, counter, replies, quarantine, records = KEYS[4], KEYS[5], KEYS[6], KEYS[7], 7
+local streams = { KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5] }
+local schedule, counter, replies, quarantine, records = KEYS[6], KEYS[7], KEYS[8], KEYS[9], 9
 local prefix, sequence, consumer, ttl = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local FIRST, FIELDS, SUCCESSOR_FIELDS = 5, 5, 6
+local FIRST, FIELDS, SUCCESSOR_FIELDS = 5, 5, 7
 local MOST, OLDEST_MS = 10000, 30 * 24 * 3600 * 1000
+local BESIDE = { [2] = true, [3] = true }
 local WORDS = { c = 'completed', f = 'failed', x = 'cancelled' }
 
 local answered = redis.call('GET', replies)
@@ -23,7 +24,7 @@ local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local channel, name_at = prefix .. 'state:', #prefix + 6
 local written_by = ' ' .. now .. ' ' .. consumer
-local acked = { {}, {}, {} }
+local acked = { {}, {}, {}, {}, {} }
 local generation, earliest, woken, kept
 
 -- The counter follows the clock, so that it rises even over a flush. Where only the counter was lost, and the clock is
@@ -45,13 +46,24 @@ local function next_generation()
   return string.format('%.0f', generation)
 end
 
+-- Where executions of a priority go. Whoever wrote the counter anew did not look there, and the first of all is told to
+-- the workers, who read there from then on.
+local function open(priority)
+  local of = prefix .. priority
+  generation = math.max(tonumber(next_generation()), last_id(of))
+  if call('EXISTS', of) == 0 then call('PUBLISH', prefix .. 'signal', 'priorities') end
+  return of
+end
+
 -- The successor waits in the schedule or goes to the stream at once; a retry keeps the submission. Returns its state.
-local function succeed(record, key, verdict, name, submission, attempt, delay, at, payload)
+local function succeed(record, key, verdict, name, submission, attempt, delay, at, payload, priority)
+  at = tonumber(at) or now + tonumber(delay)
+  local to = at <= now and priority ~= '' and open(priority) or streams[1]
   local placed = next_generation()
   if verdict ~= 'r' then submission, attempt = placed, 1 end
   call('PERSIST', record)
   call('HDEL', record, 'at', 'p', 'w', 'd', 'l', 'ad')
-  at = tonumber(at) or now + tonumber(delay)
+  if priority ~= '' then call('HSET', record, 'pr', priority) end
   if at > now then
     call('HSET', record, 'g', placed, 'n', submission, 'f', name, 'a', attempt,
       's', 'scheduled', 'w', at, 'p', payload)
@@ -60,7 +72,12 @@ local function succeed(record, key, verdict, name, submission, attempt, delay, a
     return 'scheduled'
   end
   call('HSET', record, 'g', placed, 'n', submission, 'f', name, 'a', attempt, 's', 'queued')
-  call('XADD', streams[1], placed .. '-0', 'k', key, 'f', name, 'p', payload, 'a', attempt, 'n', submission)
+  if priority == '' then
+    call('XADD', to, placed .. '-0', 'k', key, 'f', name, 'p', payload, 'a', attempt, 'n', submission)
+  else
+    call('HSET', record, 'at', priority)
+    call('XADD', to, placed .. '-0', 'k', key, 'f', name, 'p', payload, 'a', attempt, 'n', submission, 'pr', priority)
+  end
   return 'queued'
 end
 
@@ -125,7 +142,8 @@ local function settle(record, place, number, verdict, meta, body, i)
   end
   local key = sub(record, name_at)
   if follows then
-    local state = succeed(record, key, verdict, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5])
+    local state = succeed(record, key, verdict, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5],
+      ARGV[i + 6])
     -- A retry is no end. The next run of a perpetual is a submission of its own, which nobody waits for yet.
     word = word or state
   end
@@ -149,7 +167,7 @@ for place, ids in ipairs(acked) do
   if #ids > 0 then
     call('XACK', streams[place], 'workers', unpack(ids))
     call('XDEL', streams[place], unpack(ids))
-    if place > 1 and call('XLEN', streams[place]) == 0 then call('DEL', streams[place]) end
+    if BESIDE[place] and call('XLEN', streams[place]) == 0 then call('DEL', streams[place]) end
   end
 end
 local out_of_quarantine = 0

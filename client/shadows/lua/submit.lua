@@ -72,20 +72,58 @@ local function free(record, key, mode)
   if found.busy and mode == 'a' then return '=' .. found.submission end
   if found.busy then unplace(record, key, found) end
   call('PERSIST', record)
-  call('HDEL', record, 'p', 'w', 'at', 'n', 'a', 'd', 'l', 'ad', 'pc', 'pt', 'pm')
+  call('HDEL', record, 'p', 'w', 'at', 'n', 'a', 'd', 'l', 'ad', 'pr', 'pc', 'pt', 'pm')
 end
 
-local function plan(record, key, placed, name, payload, due)
-  local at = tonumber(due)
-  if sub(due, 1, 1) == '+' then at = now + at end
-  if at <= now then return nil end
+local function plan(record, key, placed, name, payload, at)
   call('HSET', record, 'g', placed, 's', 'scheduled', 'f', name, 'w', at, 'p', payload)
   call('ZADD', schedule, at, key)
   if not earliest or at < earliest then earliest = at end
   return 's' .. placed
 end
 
--- Most submissions are new keys, due now: two reads and two writes, and nothing else on their way.
+-- Where executions of a priority go. Whoever wrote the counter anew did not look there, and the first of all is told to
+-- the workers, who read there from then on.
+local opened = {}
+local function open(priority)
+  local of = prefix .. priority
+  if not opened[of] then
+    opened[of] = true
+    generation = math.max(generation, last_id(of))
+    if call('EXISTS', of) == 0 then call('PUBLISH', prefix .. 'signal', 'priorities') end
+  end
+  return of
+end
+
+local function add(record, to, placed, ...)
+  local added = pcall('XADD', to, placed .. '-0', ...)
+  if type(added) == 'table' then
+    call('DEL', record)
+    return '!' .. added.err
+  end
+  return 'q' .. placed
+end
+
+local PRIORITIES = { h = 'high', l = 'low' }
+
+-- With a priority that is not the normal one, or for later.
+local function place_so(record, key, name, payload, mode)
+  local priority, due = PRIORITIES[sub(mode, 2, 2)], string.match(mode, '[+%d]*$')
+  local at = tonumber(due)
+  if at and sub(due, 1, 1) == '+' then at = now + at end
+  local is_due = not at or at <= now
+  local to = is_due and priority and open(priority) or stream
+  generation = generation + 1
+  local placed = format('%.0f', generation)
+  if priority then call('HSET', record, 'pr', priority) end
+  if not is_due then return plan(record, key, placed, name, payload, at) end
+  call('HSET', record, 'g', placed, 's', 'queued', 'f', name)
+  if not priority then return add(record, to, placed, 'k', key, 'f', name, 'p', payload) end
+  call('HSET', record, 'at', priority)
+  return add(record, to, placed, 'k', key, 'f', name, 'p', payload, 'pr', priority)
+end
+
+-- Most submissions are new keys, of the normal priority, due now: two reads and two writes, and nothing else on their way.
 local function place(record, name, payload, mode)
   local key = sub(record, key_at)
   local state = pcall('HGET', record, 's')
@@ -93,19 +131,11 @@ local function place(record, name, payload, mode)
     local refusal = free(record, key, sub(mode, 1, 1))
     if refusal then return refusal end
   end
+  if #mode > 1 then return place_so(record, key, name, payload, mode) end
   generation = generation + 1
   local placed = format('%.0f', generation)
-  if #mode > 1 then
-    local planned = plan(record, key, placed, name, payload, sub(mode, 2))
-    if planned then return planned end
-  end
   call('HSET', record, 'g', placed, 's', 'queued', 'f', name)
-  local added = pcall('XADD', stream, placed .. '-0', 'k', key, 'f', name, 'p', payload)
-  if type(added) == 'table' then
-    call('DEL', record)
-    return '!' .. added.err
-  end
-  return 'q' .. placed
+  return add(record, stream, placed, 'k', key, 'f', name, 'p', payload)
 end
 
 local out, n = {}, 0

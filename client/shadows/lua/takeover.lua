@@ -4,9 +4,9 @@
 -- `again` (a further call), or from its master, who saw it end: `death` (with the generations that ran) and `end`.
 -- Returns {taken, quarantined, left, how many old entries of the quarantine its limits pushed out, new suspects};
 -- {-1, 0, 0, 0, 0} when the consumer lives.
-local streams = { KEYS[1], KEYS[2], KEYS[3] }
-local leases, workers, functions = KEYS[4], KEYS[5], KEYS[6]
-local counter, quarantine = KEYS[7], KEYS[8]
+local streams = { KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5] }
+local leases, workers, functions = KEYS[6], KEYS[7], KEYS[8]
+local counter, quarantine = KEYS[9], KEYS[10]
 local prefix, consumer, manner = ARGV[1], ARGV[2], ARGV[3]
 local max_deaths, ttl, cause, in_flight = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], ' ' .. ARGV[7] .. ' '
 local MOST, OLDEST_MS = 10000, 30 * 24 * 3600 * 1000
@@ -28,8 +28,11 @@ local function pending(place, count)
   if held.err then return {} end
   return held
 end
-local held = { pending(1, LIMIT), pending(2, LIMIT), pending(3, LIMIT) }
-local total = #held[1] + #held[2] + #held[3]
+local held, total = {}, 0
+for place = 1, #streams do
+  held[place] = pending(place, LIMIT)
+  total = total + #held[place]
+end
 -- Alone is the one case in which a plain worker's loss has one culprit.
 local alone = manner == 'worker' and not resumed and total == 1
 
@@ -121,7 +124,7 @@ local function take(place, id)
 end
 
 local budget = LIMIT
-for place = 1, 3 do
+for place = 1, #streams do
   for _, entry in ipairs(held[place]) do
     if budget > 0 and bytes < BYTES then
       take(place, entry[1])
@@ -134,10 +137,11 @@ if condemned > 0 then
   out = redis.call('XTRIM', quarantine, 'MAXLEN', MOST)
   out = out + redis.call('XTRIM', quarantine, 'MINID', string.format('%.0f', now - OLDEST_MS))
 end
-local left = #pending(1, 1) + #pending(2, 1) + #pending(3, 1)
+local left = 0
+for place = 1, #streams do left = left + #pending(place, 1) end
 if left == 0 then
   redis.call('ZREM', leases, consumer)
-  for place = 1, 3 do redis.pcall('XGROUP', 'DELCONSUMER', streams[place], 'workers', consumer) end
+  for _, stream in ipairs(streams) do redis.pcall('XGROUP', 'DELCONSUMER', stream, 'workers', consumer) end
   redis.call('HDEL', workers, consumer)
   redis.call('HDEL', functions, consumer)
 end

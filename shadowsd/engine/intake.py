@@ -1,0 +1,53 @@
+"""Where a worker takes new work from: one stream, and those of the other priorities once they are in use.
+
+A blocking read can't tell how many it wants of all its streams together. So with priorities a script takes what is
+ready, in their order, and the read only waits for the first that comes.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from shadows.connection import Argument
+from shadows.keys import GROUP, HIGH, LOW, RETURNED, STREAM, Keys
+from shadows.priorities import PRIORITIES, Priority, in_order
+
+from .entries import Rows, number_of
+
+PLACE_OF: dict[Priority, int] = {"high": HIGH, "normal": STREAM, "low": LOW}
+
+
+class Intake:
+    """The streams of one worker, in the order in which it reads them."""
+
+    def __init__(self, keys: Keys, priorities: Iterable[Priority]) -> None:
+        served = in_order(priorities)
+        # Whether the worker leaves some priorities to others.
+        self.dedicated = len(served) < len(PRIORITIES)
+        # Whether more than the one stream is read, or another one.
+        self.in_use = self.dedicated
+        self.streams = {keys.streams[PLACE_OF[priority] - 1]: PLACE_OF[priority] for priority in served}
+        self._served = " ".join(served) if self.dedicated else ""
+        self._stream = keys.stream
+
+    def asked(self, prefix: str, consumer: str, count: int, *places: int) -> list[Argument]:
+        """The arguments of a claim at these places, and by default at all but the suspects'."""
+        if not places:
+            places = (RETURNED, *self.streams.values()) if self.in_use else (-STREAM, RETURNED)
+        return [prefix, consumer, count, self._served, *places]
+
+    def read(self, consumer: str, free: int, block_ms: int) -> list[Argument]:
+        """The blocking read of new work."""
+        streams = list(self.streams) if self.in_use else [self._stream]
+        count = 1 if self.in_use else free
+        return [
+            "XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count, "BLOCK", block_ms,
+            "STREAMS", *streams, *[">" for _ in streams],
+        ]  # fmt: skip
+
+    def rows(self, reply: Any) -> Rows:
+        """What a read brought; none when it ended without any."""
+        rows: Rows = []
+        for stream, entries in reply or ():
+            place = self.streams[stream.decode()]
+            rows += [(number_of(id), fields, place, 1) for id, fields in entries]
+        return rows
