@@ -57,7 +57,6 @@ class Reader:
         self._keys = keys
         self._claimed = [*keys.streams, keys.generation]
         self._intake = intake
-        self._has_groups = True
         self._slots = slots
         self._attempts = attempts
         self._asides = asides
@@ -116,9 +115,6 @@ class Reader:
     async def _turn(self, consumer: str) -> None:
         if self._opened != self._link.opened or not self._link.connected:
             await self._connect()
-        if not self._has_groups:
-            await make_group(self._control.call, self._keys, self._intake)
-            self._has_groups = True
         if self._verify:
             self._verify = False
             await self._recover_unseen(consumer)
@@ -266,9 +262,10 @@ class Reader:
         self.wake()
 
     def use_priorities(self) -> None:
-        """There are streams of other priorities than the normal one: reads them, too, from now on."""
+        """There are streams of other priorities than the normal one: reads them, too, from now on. Where one has no
+        group yet, the read says so."""
         if not self._intake.in_use:
-            self._intake.in_use, self._has_groups = True, False
+            self._intake.in_use = True
             self.look_beside(suspects=False)
 
     def verify(self) -> None:
