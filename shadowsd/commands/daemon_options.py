@@ -167,6 +167,6 @@ OPTIONS: list[Callable[[Any], Any]] = [
     ),
     option(
         "--logging-format", type=click.Choice(FORMATS, case_sensitive=False), show_default=False,
-        help="How it is logged.  [default: rich at a terminal, else plain]",
+        help="How it is logged.  [default: rich at a terminal, journal for systemd, else plain]",
     ),
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """A command line whose exit codes mean something: 0 done, 1 failed, 2 wrong usage, 78 wrong configuration."""
 
-from typing import Any
+from typing import IO, Any
 
 import click
 from redis.exceptions import RedisError
@@ -8,9 +8,18 @@ from redis.exceptions import RedisError
 from shadows.errors import ConfigurationError, RegistrationError, ShadowsError
 from shadowsd.engine.loading import BrokenModule
 from shadowsd.master.exits import MISCONFIGURED
+from shadowsd.observe.logs import error_text
 
 
-class Misconfigured(click.ClickException):
+class Failed(click.ClickException):
+    """What was asked for could not be done."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """As click does, and in the journal as an error: `journalctl -p err` says why a service did not start."""
+        click.echo(error_text(f"Error: {self.format_message()}\n"), file, err=True, nl=False)
+
+
+class Misconfigured(Failed):
     """What the command was given can't be used; nothing was started."""
 
     # A service manager can be told not to start again after it.
@@ -29,13 +38,13 @@ class Program(click.Group):
         except click.BadParameter as error:
             raise Misconfigured(error.format_message()) from error
         except BrokenModule as error:
-            click.echo(error.traceback, err=True, nl=False)
+            click.echo(error_text(error.traceback), err=True, nl=False)
             raise Misconfigured(str(error)) from error
         except (ConfigurationError, RegistrationError) as error:
             raise Misconfigured(str(error)) from error
         except ShadowsError as error:
-            raise click.ClickException(str(error)) from error
+            raise Failed(str(error)) from error
         except RedisError as error:
-            raise click.ClickException(
+            raise Failed(
                 f"Redis answered: {error}. Look at what else uses these keys, and at what its user may do."
             ) from error

@@ -94,7 +94,7 @@ def option[F: Callable[..., Any]](name: str, **settings: Any) -> Callable[[F], F
 @option("--logging-level", type=click.Choice(LEVELS, case_sensitive=False), default="info", help="What is logged.")
 @option(
     "--logging-format", type=click.Choice(FORMATS, case_sensitive=False), show_default=False,
-    help="How it is logged.  [default: rich at a terminal, else plain]",
+    help="How it is logged.  [default: rich at a terminal, journal for systemd, else plain]",
 )  # fmt: skip
 @option("--until-finished", is_flag=True, help="End when nothing is scheduled, waiting or running any more.")
 @option(

@@ -1,4 +1,4 @@
-"""How a process of ours writes its log: for people at a terminal, for files, or for machines.
+"""How a process of ours writes its log: for people at a terminal, for files, for the journal, or for machines.
 
 Whoever logs only formats the line; a `Writer` writes it. In a forked copy of a process call `configure_logging`
 again, or the copy writes in its parent's words (such as its parent's level).
@@ -18,20 +18,33 @@ from rich.logging import RichHandler
 
 from shadows.amounts import counted
 
+from .journal import is_journal, prioritized
 from .writer import Writer
 
-FORMATS: Final = ("rich", "plain", "json")
+FORMATS: Final = ("rich", "plain", "journal", "json")
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 PLAIN: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+# The journal has the time already.
+JOURNAL: Final = "%(levelname)-7s %(name)s: %(message)s"
 STANDARD_ERROR: Final = 2
 
 type Render = Callable[[logging.LogRecord], str]
 
 
 def default_format() -> str:
-    """Colours for a person, plain lines for whatever collects them: rich would wrap those at 80 columns."""
-    return "rich" if sys.stderr is not None and sys.stderr.isatty() else "plain"
+    """Colours for a person, priorities for the journal, plain lines for whatever else collects them: rich would wrap
+    those at 80 columns."""
+    if sys.stderr is None:
+        return "plain"
+    if sys.stderr.isatty():
+        return "rich"
+    return "journal" if is_journal(STANDARD_ERROR) else "plain"
+
+
+def error_text(text: str) -> str:
+    """What is written to standard error beside the log, such as why a command ends, as that is told in the journal."""
+    return prioritized(text, logging.ERROR) if default_format() == "journal" else text
 
 
 def configure_logging(level: str, style: str) -> None:
@@ -63,6 +76,7 @@ class LineHandler(logging.Handler):
 
     def __init__(self, style: str, descriptor: int | None = None) -> None:
         super().__init__()
+        self._style = style
         self._render = renderer(style)
         # The thread says by itself what is missing, perhaps while somebody else formats a record.
         render_notice = renderer(style)
@@ -79,6 +93,8 @@ class LineHandler(logging.Handler):
         except Exception:
             where = f"{record.pathname}:{record.lineno}"
             text = f"What was logged at {where} can't be formatted.\n{traceback.format_exc()}"
+            if self._style == "journal":
+                text = prioritized(text, record.levelno)
         # An error may be the last thing that a process says.
         self.writer.put(encoded(text), urgent=record.levelno >= logging.ERROR)
 
@@ -96,6 +112,9 @@ def renderer(style: str) -> Render:
     """What makes the text of a record, with its line end."""
     if style == "rich":
         return RichLines()
+    if style == "journal":
+        lines = logging.Formatter(JOURNAL)
+        return lambda record: prioritized(lines.format(record), record.levelno)
     formatter = logging.Formatter(PLAIN)
     if style == "json":
         names = {"levelname": "level", "name": "logger"}

@@ -211,7 +211,7 @@ def test_a_module_that_fails_ends_it_with_78_and_the_modules_own_traceback(
         (["--concurrency", "many"], 78, "'many' is not a valid integer"),
         (["--redelivery-timeout", "5 parsecs"], 78, "'5 parsecs' is not a duration. Write it like 50ms, 10s"),
         (["--redelivery-timeout", "0"], 78, "redelivery_timeout is"),
-        (["--logging-format", "xml"], 78, "'xml' is not one of 'rich', 'plain', 'json'"),
+        (["--logging-format", "xml"], 78, "'xml' is not one of 'rich', 'plain', 'journal', 'json'"),
         (["--app-dir", "/nowhere"], 78, "Directory '/nowhere' does not exist"),
         (["--shadows", "{x}"], 78, "A shadow can't be named '{x}'"),
         (["--url", "http://localhost"], 78, "has the scheme 'http'"),

@@ -58,3 +58,9 @@ def test_rich_leaves_a_line_that_it_can_not_print_to_who_asked_for_it() -> None:
 def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch, terminal: bool, style: str) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     assert default_format() == style
+
+
+def test_without_a_standard_error_lines_are_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They go nowhere then, but the daemon begins all the same."""
+    monkeypatch.setattr(sys, "stderr", None)
+    assert default_format() == "plain"

@@ -83,7 +83,8 @@ def bad_reload() -> dict[str, Any]:
     code = systemctl("reload", UNIT)
     saw = {
         "code": code, "state": state(), "same": main_pid() == before, "ready": ready_workers(),
-        "ran": outcome("version"), "journal": journal(), "served": release_before,
+        "ran": outcome("version"), "journal": journal(), "errors": journal(UNIT, "-p", "err"),
+        "served": release_before,
     }  # fmt: skip
     release("one")
     return saw | {"next": systemctl("reload", UNIT), "then_ran": outcome("version")}

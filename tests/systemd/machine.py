@@ -59,10 +59,10 @@ def restarts(unit: str = UNIT) -> int:
     return int(properties("NRestarts", unit=unit)["NRestarts"])
 
 
-def journal(unit: str = UNIT) -> str:
-    """All that a unit, and systemd of it, ever said."""
+def journal(unit: str = UNIT, *options: str) -> str:
+    """All that a unit, and systemd of it, ever said, or what options of journalctl leave of it."""
     run("journalctl", "--sync")
-    return run("journalctl", "--no-pager", "-o", "cat", "-u", unit).stdout
+    return run("journalctl", "--no-pager", "-o", "cat", "-u", unit, *options).stdout
 
 
 def processes(unit: str = UNIT) -> set[int]:

@@ -61,6 +61,14 @@ def test_the_journal_has_the_traceback_of_a_failed_reload(saw: Saw) -> None:
     assert "RuntimeError: this release is broken" in saw("bad_reload")["journal"]
 
 
+def test_the_whole_traceback_is_an_error_of_the_journal(saw: Saw) -> None:
+    """`journalctl -p err` shows each of its lines, which are entries there."""
+    errors = saw("bad_reload")["errors"]
+    assert "The reload failed, and generation" in errors
+    assert 'jobs.py", line' in errors
+    assert "RuntimeError: this release is broken" in errors
+
+
 def test_the_next_reload_to_good_code_works(saw: Saw) -> None:
     reload = saw("bad_reload")
     assert (reload["next"], reload["then_ran"]) == (0, 1)

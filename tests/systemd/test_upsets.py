@@ -16,6 +16,14 @@ def test_a_killed_worker_is_the_masters_to_replace(saw: Saw) -> None:
     assert (killed["state"], killed["restarts"], killed["ran"]) == ("active", 0, 1)
 
 
+def test_journalctl_tells_a_warning_from_information(saw: Saw) -> None:
+    """Each line that reaches the journal has its priority."""
+    killed = saw("killed_worker")
+    assert "shadowsd: Ready: 2 workers serve" in killed["journal"]
+    assert "shadowsd: The worker in slot" in killed["warnings"]
+    assert "INFO" not in killed["warnings"]
+
+
 def test_the_task_of_a_killed_worker_runs_again(saw: Saw) -> None:
     assert saw("killed_worker")["redelivered"]
 
@@ -52,6 +60,10 @@ def test_wrong_settings_are_not_tried_again(saw: Saw) -> None:
     wrong = saw("wrong_module")
     assert (wrong["code"], wrong["state"], wrong["status"], wrong["restarts"]) == (1, "failed", "78", 0)
     assert "there is no module 'no_such_module'" in wrong["journal"]
+
+
+def test_why_a_service_can_not_start_is_an_error_of_the_journal(saw: Saw) -> None:
+    assert "there is no module 'no_such_module'" in saw("wrong_module")["errors"]
 
 
 def test_a_start_waits_for_redis_longer_than_its_timeout(saw: Saw) -> None:

@@ -40,6 +40,7 @@ def killed_worker() -> dict[str, Any]:
     kill(victim)
     wait_for(lambda: gone([victim]) and ready_workers() == 2, "the slot is filled again", 30)
     saw = {"state": state(), "same": main_pid() == master, "restarts": restarts(), "ran": outcome("version")}
+    saw |= {"journal": journal(), "warnings": journal(UNIT, "-p", "warning")}
     return saw | {"redelivered": task.get_result(timeout=20)}
 
 
@@ -84,6 +85,7 @@ def wrong_module() -> dict[str, Any]:
     wait_for(lambda: state(WRONG) != "failed" or time.monotonic() - began > 5, "five seconds are over")
     return {
         "code": code, "state": state(WRONG), "restarts": restarts(WRONG), "journal": journal(WRONG),
+        "errors": journal(WRONG, "-p", "err"),
         "status": properties("ExecMainStatus", unit=WRONG)["ExecMainStatus"],
     }  # fmt: skip
 
