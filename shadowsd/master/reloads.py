@@ -3,6 +3,7 @@
 import logging
 
 from shadows.errors import ConfigurationError
+from shadowsd.observe.logs import change_logging
 
 from .acting import Acting
 from .generation import Stage
@@ -46,6 +47,7 @@ class Reloads:
         if newer.workers != node.settings.workers:
             node.workers = newer.workers
         node.settings = newer.with_fixed_of(node.settings)
+        change_logging(newer.logging_level, newer.logging_format)
         number = self._acting.begin_generation()
         node.reloading.begin(number, node.target, now)
         logger.info("Reloading: generation %d imports its tasks; generation %d serves meanwhile.", number, node.target)

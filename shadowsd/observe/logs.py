@@ -53,6 +53,15 @@ def configure_logging(level: str, style: str) -> None:
     logging.captureWarnings(True)
 
 
+def change_logging(level: str, style: str) -> None:
+    """The same in a process that logs already, for what it logs from now on: what waits to be written, and what was
+    counted as lost, stays."""
+    logging.getLogger().setLevel(level.upper())
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, LineHandler):
+            handler.restyle(style)
+
+
 def flush_log() -> None:
     """Writes out what was logged, before something else is written to standard error."""
     for handler in logging.getLogger().handlers:
@@ -76,14 +85,18 @@ class LineHandler(logging.Handler):
 
     def __init__(self, style: str, descriptor: int | None = None) -> None:
         super().__init__()
+        self.restyle(style)
+        self.writer = Writer(
+            error_descriptor() if descriptor is None else descriptor,
+            lambda missing, why: encoded(self._render_notice(notice(missing, why))),
+        )
+
+    def restyle(self, style: str) -> None:
+        """Formats in another of FORMATS from now on."""
         self._style = style
         self._render = renderer(style)
         # The thread says by itself what is missing, perhaps while somebody else formats a record.
-        render_notice = renderer(style)
-        self.writer = Writer(
-            error_descriptor() if descriptor is None else descriptor,
-            lambda missing, why: encoded(render_notice(notice(missing, why))),
-        )
+        self._render_notice = renderer(style)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Formats one record. One that can't be formatted is told of in its place, not on standard error itself as

@@ -1,5 +1,6 @@
 """The commands that tell a running daemon what to do say how it went, and are not fooled by what they can't know."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from shadows.sync import Shadow
 from shadowsd.commands.shadowsd import main
 from tests.commands.commands import Daemon, task_file
 from tests.commands.masters import master_that_says
+from tests.waiting import wait_for
 
 
 def run(control: Path, *arguments: str) -> Result:
@@ -68,3 +70,19 @@ def test_a_daemon_that_ended_before_it_could_be_looked_at_has_stopped(tmp_path: 
     with master_that_says(tmp_path, f'{{"ok": true, "pid": {gone.pid}}}\n'.encode()) as path:
         stopped = run(path, "stop")
     assert (stopped.exit_code, stopped.output) == (0, "Stopped.\n")
+
+
+def test_a_reload_changes_what_the_master_logs_and_how(tmp_path: Path, shadow: Shadow) -> None:
+    """Only its new workers followed: for a look at the master's own debug lines it had to be restarted."""
+    file = tmp_path / "shadowsd.toml"
+    file.write_text('workers = 1\nlogging-level = "warning"\nlogging-format = "plain"\n')
+    arguments = ("--config", file, "--tasks", task_file(tmp_path))
+    with Daemon(tmp_path, *arguments, SHADOWS_WORKER_LOGGING_FORMAT="") as daemon:
+        wait_for(lambda: "ready" in run(daemon.control, "status").output, "its worker serves")
+        assert "INFO" not in daemon.output
+        file.write_text('workers = 1\nlogging-level = "info"\nlogging-format = "json"\n')
+        assert run(daemon.control, "reload", "--wait").output.startswith("Reloaded: ")
+        daemon.says("Reloaded: ")
+        first, *_ = [json.loads(line) for line in daemon.lines]
+        assert (first["logger"], first["level"]) == ("shadowsd", "INFO")
+        assert first["message"].startswith("Reloading: ")

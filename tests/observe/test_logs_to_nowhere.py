@@ -67,6 +67,25 @@ print("dropped", log_lines_dropped())
     os.close(writer)
 
 
+def test_what_was_lost_stays_counted_when_the_log_is_changed(tmp_path: Path) -> None:
+    """A reload changes the log of a master, whose metrics count on: a number that falls would be an error there."""
+    body = """
+from shadowsd.observe.logs import change_logging
+logger.error("lost")
+change_logging("warning", "json")
+logger.info("not logged")
+logger.warning("lost, too")
+flush_log()
+print("dropped", log_lines_dropped())
+"""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with Process(script(tmp_path, body), stderr=writer) as process:
+        assert process.wait() == 0
+        assert process.lines == ["dropped 2"]
+    os.close(writer)
+
+
 def test_a_full_disk_ends_nobody(tmp_path: Path) -> None:
     body = """
 for _ in range(10):
