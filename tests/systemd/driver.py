@@ -8,10 +8,10 @@ import time
 import traceback
 from pathlib import Path
 
-from tests.systemd import lifecycle, security, upsets
+from tests.systemd import credentials, lifecycle, security, upsets
 from tests.systemd.machine import UNIT, configure, journal, release, systemctl
 
-CHECKS = (*lifecycle.CHECKS, *upsets.CHECKS, *security.CHECKS, upsets.upgraded)
+CHECKS = (*lifecycle.CHECKS, *upsets.CHECKS, *security.CHECKS, *credentials.CHECKS, upsets.upgraded)
 
 
 def main() -> None:
