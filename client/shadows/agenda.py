@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec, overload
 
+from .amounts import counted
 from .execution import Execution, TaskCall
 from .shadow import Shadow
 from .states import Disposition
@@ -82,5 +83,6 @@ def raise_failures(executions: list[Execution]) -> None:
     errors = [each.schedule_exception for each in executions if each.disposition is Disposition.FAILED]
     for error in errors:
         if error is not None:
-            error.add_note(f"{len(executions) - len(errors)} of {len(executions)} calls of the agenda were scheduled.")
+            scheduled = len(executions) - len(errors)
+            error.add_note(f"Scheduled: {scheduled} of the agenda's {counted(len(executions), 'call')}.")
             raise error

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .amounts import counted
 from .execution import Execution, arguments_by_name
 from .registry import name_of
 from .shadow import Shadow
@@ -53,8 +54,9 @@ async def assert_task_count(shadow: Shadow, function: Callable[..., Any] | str |
     waiting = await waiting_executions(shadow)
     found = [each for each in waiting if function is None or each.function_name == name_of(function)]
     if len(found) != count:
-        what = "executions" if function is None else f"executions of {name_of(function)}"
-        raise AssertionError(f"{len(found)} {what} are scheduled, and not {count}. {listed(waiting)}")
+        of = "" if function is None else f" of {name_of(function)}"
+        scheduled = counted(len(found), f"execution{of} is", f"executions{of} are")
+        raise AssertionError(f"{scheduled} scheduled, and not {count}. {listed(waiting)}")
 
 
 async def assert_no_tasks(shadow: Shadow) -> None:

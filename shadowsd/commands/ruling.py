@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from shadows.amounts import counted
+
 from .calling import call, control_options
 
 # A stop drains for as long as the daemon allows; one that takes longer than this is worth a look.
@@ -37,7 +39,7 @@ def scale(workers: int, control: Path | None, shadow: str | None) -> None:
     answer = call(control, shadow, {"command": "scale", "workers": workers})
     wanted = answer["workers"]
     limited = "" if wanted == workers else f": {workers} is out of bounds"
-    click.echo(f"{wanted} worker{'s' * (wanted != 1)} from now on{limited}.")
+    click.echo(f"{counted(wanted, 'worker')} from now on{limited}.")
 
 
 @click.command()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from logging import getLogger
 
+from shadows.amounts import counted
 from shadows.codec.envelope import FORMAT
 from shadows.connection import Argument, Link
 from shadows.errors import ConnectionFailed, NewerFormat, ServerRefused
@@ -175,4 +176,7 @@ class Asides:
 def tell_pushed_out(count: int) -> None:
     """Says that the quarantine's limits deleted its oldest entries, whichever script applied them."""
     if count:
-        logger.error("The quarantine holds 10 000 entries, for 30 days; its %d oldest were deleted.", count)
+        logger.error(
+            "The quarantine holds 10 000 entries, for 30 days; its %s deleted.",
+            counted(count, "oldest was", "oldest were"),
+        )

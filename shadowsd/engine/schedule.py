@@ -7,6 +7,7 @@ from time import monotonic
 
 from redis.exceptions import ResponseError
 
+from shadows.amounts import counted
 from shadows.connection import Argument, Link
 from shadows.errors import ConnectionFailed, ServerRefused
 from shadows.keys import Keys
@@ -76,7 +77,13 @@ class Scheduler:
         while True:
             _, lost, wait_us, pushed_out = await self._link.run(PROMOTE, self._keys, self._arguments)
             if lost:
-                logger.error("%d scheduled executions had lost their records and are in the quarantine.", lost)
+                logger.error(
+                    "%s in the quarantine.",
+                    counted(
+                        lost, "scheduled execution had lost its record and is",
+                        "scheduled executions had lost their records and are",
+                    ),
+                )  # fmt: skip
                 self._events.emit(ScheduledQuarantined(lost))
             tell_pushed_out(pushed_out)
             if wait_us != 0:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from shadows.amounts import counted
 from shadows.durations import format_duration
 from shadows.errors import ConfigurationError
 from shadowsd.observe.addresses import Address
@@ -57,8 +58,9 @@ class Settings:
             self._require_number("--max-tasks", self.max_tasks, 1, "after how many a worker is replaced")
         if self.max_memory is not None and self.max_memory < LEAST_MEMORY:
             raise ConfigurationError(
-                f"--max-memory is {self.max_memory} bytes, which a fresh worker reaches by itself; it counts what a "
-                f"worker takes beyond what it had when it became ready. Give it {LEAST_MEMORY >> 20}M or more."
+                f"--max-memory is {counted(self.max_memory, 'byte')}, which a fresh worker reaches by itself; it "
+                "counts what a worker takes beyond what it had when it became ready. Give it "
+                f"{LEAST_MEMORY >> 20}M or more."
             )
         if self.spawn not in (FORK, EXEC):
             raise ConfigurationError(f"--spawn is {self.spawn!r}; expected fork or exec.")

@@ -119,7 +119,8 @@ def slot_status(node: Node, slot: int) -> dict[str, Any]:
     children = [child for child in node.fleet.children.values() if child.slot == slot]
     endings = node.history.endings(slot)
     if not children and not endings:
-        return {"error": f"there is no slot {slot}; there are 1 to {node.workers}"}
+        there = f"there are 1 to {node.workers}" if node.workers > 1 else "the only one is 1"
+        return {"error": f"there is no slot {slot}; {there}"}
     now = monotonic()
     return {
         "slot": slot,

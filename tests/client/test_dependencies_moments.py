@@ -175,7 +175,7 @@ def test_an_offset_is_a_zone_too() -> None:
         ("* * * *", r"Cron\('\* \* \* \*'\) has 4 fields; expected five fields, minute hour.*@annually\."),
         ("0 0 * * * *", "has 6 fields; expected five"),
         ("", "has 0 fields; expected five"),
-        ("@reboot", "has 1 fields; expected five"),
+        ("@reboot", "has 1 field; expected five"),
         ("61 * * * *", "can't be read: Bad minute; expected five"),
         ("0 24 * * *", "can't be read: Bad hour; expected five"),
         ("0 0 * * FUNDAY", "can't be read: Bad day-of-week; expected five"),

@@ -64,7 +64,7 @@ def test_a_slot_shows_what_it_runs_and_how_its_workers_ended(tmp_path: Path, sha
         assert f"  in flight: waits_for({SHOWN})\n" in shown
         assert re.search(r"\n  .*thread 0x.* \(most recent call first\):\n    File", shown)
         missing = CliRunner().invoke(main, ["status", "--control", str(daemon.control), "7"])
-        assert (missing.exit_code, missing.output) == (1, "Error: there is no slot 7; there are 1 to 1\n")
+        assert (missing.exit_code, missing.output) == (1, "Error: there is no slot 7; the only one is 1\n")
         (tmp_path / "gate").touch()
         assert execution.get_result() == "it came"
         daemon.process.terminate()

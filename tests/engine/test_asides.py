@@ -178,7 +178,7 @@ async def test_a_full_quarantine_loses_its_oldest_entries_and_says_so(
     await asides_of(shadows).quarantine(entry, "because")
     assert (await shadows.snapshot()).quarantined_count == 10_000
     assert (await shadows.quarantine(1))[0].key == "newest"
-    assert "The quarantine holds 10 000 entries, for 30 days; its 1 oldest were deleted" in caplog.text
+    assert "The quarantine holds 10 000 entries, for 30 days; its 1 oldest was deleted." in caplog.text
 
 
 async def test_an_entry_that_is_not_ours_any_more_is_not_quarantined(shadows: Shadow) -> None:

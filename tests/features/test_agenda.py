@@ -77,8 +77,17 @@ async def test_a_call_that_can_not_be_added_is_raised_when_the_others_were(shado
     shadows.register(refresh)
     with pytest.raises(ArgumentsError) as caught:
         await agenda.scatter(shadows, over=timedelta(minutes=1), start=datetime.now(UTC) + timedelta(hours=1))
-    assert caught.value.__notes__ == ["3 of 4 calls of the agenda were scheduled."]
+    assert caught.value.__notes__ == ["Scheduled: 3 of the agenda's 4 calls."]
     assert (await shadows.snapshot()).scheduled_count == 3
+
+
+async def test_what_an_agenda_of_one_call_says_is_in_the_singular(shadows: Shadow) -> None:
+    shadows.register(refresh)
+    agenda = Agenda()
+    agenda.add("refresh")(1, 2, 3, 4)
+    with pytest.raises(ArgumentsError) as caught:
+        await agenda.scatter(shadows, over=timedelta(minutes=1))
+    assert caught.value.__notes__ == ["Scheduled: 0 of the agenda's 1 call."]
 
 
 @pytest.mark.parametrize(

@@ -67,9 +67,9 @@ async def test_each_assertion_can_fail(shadows: Shadow) -> None:
         await testing.assert_task_scheduled(shadows, greet, args=("Jane",), key="x")
     with pytest.raises(AssertionError, match=r"^greet\(name='Jane'\) is scheduled"):
         await testing.assert_task_not_scheduled(shadows, greet, kwargs={"name": "Jane"})
-    with pytest.raises(AssertionError, match=r"^1 executions of greet are scheduled, and not 2"):
+    with pytest.raises(AssertionError, match=r"^1 execution of greet is scheduled, and not 2"):
         await testing.assert_task_count(shadows, greet, count=2)
-    with pytest.raises(AssertionError, match=r"^1 executions are scheduled, and not 0"):
+    with pytest.raises(AssertionError, match=r"^1 execution is scheduled, and not 0"):
         await testing.assert_no_tasks(shadows)
     with pytest.raises(AssertionError, match="is not scheduled"):
         await testing.assert_task_scheduled(shadows, greet, args=(1, 2, 3, 4, 5))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from shadows.amounts import counted
 from shadows.codec.plans import Mismatch, Plan, type_name
 
 
@@ -66,7 +67,7 @@ class TuplePlan(Plan):
 
     def __init__(self, items: tuple[Plan, ...]) -> None:
         self.items = items
-        self.name = f"tuple of {len(items)} items"
+        self.name = f"tuple of {counted(len(items), 'item')}"
 
     @property
     def tag(self) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from shadows import lazy
+from shadows.amounts import counted
 
 NAMED = {
     "@hourly": "0 * * * *",
@@ -48,7 +49,7 @@ class Moments:
         self._fields = NAMED.get(expression.strip().lower(), expression)
         fields = self._fields.split()
         if len(fields) != 5:
-            raise ValueError(f"Cron({expression!r}) has {len(fields)} fields; {EXPECTED}.")
+            raise ValueError(f"Cron({expression!r}) has {counted(len(fields), 'field')}; {EXPECTED}.")
         self._times_of_day = not (fields[0].startswith("*") or fields[1].startswith("*"))
         try:
             next(self._local_times(datetime(2000, 1, 1)))  # noqa: DTZ001 # a local time

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from shadows import Execution, QuarantinedTask, Shadow
+from shadows.amounts import counted
 
 from . import tasks
 from .daemon import Daemon, Record
@@ -115,8 +116,8 @@ class Demo:
             raise click.ClickException(f"The reload failed, and the old code served on: {answer['words']}")
         self._teller.say(
             "demo",
-            f"{answer['words'].capitalize()}; never fewer than {fewest} workers served, and the {len(added)} "
-            "thumbnails that were asked for meanwhile are made.",
+            f"{answer['words'].capitalize()}; never fewer than {counted(fewest, 'worker')} served, and the "
+            f"{len(added)} thumbnails that were asked for meanwhile are made.",
         )
 
     async def end(self) -> tuple[int, int]:

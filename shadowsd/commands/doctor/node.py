@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from shadows import Shadow
+from shadows.amounts import counted
 from shadows.errors import ConfigurationError
 from shadowsd.commands.trial import try_to_import
 from shadowsd.master.control import LONGEST_PATH
@@ -60,7 +61,9 @@ def ports(settings: Settings) -> Iterator[Finding]:
 def readiness(running: dict[str, Any]) -> Finding:
     """What the running daemon says of itself."""
     if running["ready"]:
-        return ok("daemon", f"{running['workers']} workers are wanted, and serve.")
+        return ok(
+            "daemon", f"{counted(running['workers'], 'worker is wanted, and serves', 'workers are wanted, and serve')}."
+        )
     return fail("daemon", f"It is not ready: {'; '.join(running['reasons'])}.", "See shadowsd status, and its log.")
 
 

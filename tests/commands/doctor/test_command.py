@@ -46,7 +46,7 @@ def test_beside_a_running_daemon_it_looks_at_that(tmp_path: Path) -> None:
         found = {finding["check"]: finding["words"] for finding in json.loads(result.stdout)["findings"]}
         assert result.exit_code == 0, result.output
         assert found["control"] == f"The daemon with pid {daemon.pid} answers."
-        assert found["daemon"] == "1 workers are wanted, and serve."
+        assert found["daemon"] == "1 worker is wanted, and serves."
         assert found["nodes"] == "Masters that live: node."
 
 
