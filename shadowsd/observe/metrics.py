@@ -4,26 +4,29 @@ Counters only rise, whatever dies: what a worker counted is added up here, and i
 functions (a limited number of them), outcomes, causes and slots; never a key, a pid or a worker's name.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from itertools import accumulate
 from typing import Final
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from shadows import __version__
 
 from .depths import Reading
-from .tally import DURATION_BOUNDS, PUNCTUALITY_BOUNDS, Delta, FunctionCounts, Histogram, Names
+from .function_text import function_text
+from .tally import Delta, FunctionCounts, Names
 
 type Labels = tuple[str, ...]
 
-# Name, labels, and what it tells.
+OPENMETRICS: Final = "application/openmetrics-text"
+# What ends a text in that format, and may stand nowhere else.
+END: Final = "# EOF\n"
+
+# Name, labels, and what it tells, of those that are not by function.
 COUNTERS: Final[dict[str, tuple[Labels, str]]] = {
-    "shadows_tasks_total": (("function", "outcome"), "Runs that ended, by function and outcome."),
     "shadows_redeliveries_total": ((), "Runs of tasks that a worker had been handed before."),
     "shadows_parked_total": ((), "Entries that were set aside for a worker that knows their function."),
     "shadows_quarantined_total": ((), "Executions that were put into the quarantine from here."),
@@ -141,35 +144,23 @@ class Metrics(Collector):
         except (TypeError, ValueError):
             # It compares versions before it knows that they are some; such a header comes from no scraper.
             encode, content_type = choose_encoder("")
-        return content_type, encode(self.registry)
+        openmetrics = content_type.startswith(OPENMETRICS)
+        others = encode(self.registry).decode().removesuffix(END)
+        functions = function_text(self._functions, openmetrics=openmetrics)
+        return content_type, "".join([others, *functions, END if openmetrics else ""]).encode()
 
     def collect(self) -> Iterator[Metric]:
-        """All families, those without numbers too: so that they are known before something happens."""
+        """All families but those by function, also without numbers: so that they are known before something happens."""
         build = GaugeMetricFamily("shadows_build_info", "The release that runs.", labels=["version"])
         build.add_metric([__version__], 1)
         yield build
         for name, (labels, told) in COUNTERS.items():
             family = CounterMetricFamily(name, told, labels=labels)
-            for values, count in self._totals(name):
+            for values, count in self._counters[name].items():
                 family.add_metric(values, count)
             yield family
-        durations = {name: counts.duration for name, counts in self._functions.items()}
-        told = "How long runs lasted that completed, failed or are retried."
-        yield histogram("shadows_task_duration_seconds", told, DURATION_BOUNDS, durations)
-        punctualities = {name: counts.punctuality for name, counts in self._functions.items()}
-        told = "How long after they were due runs began; redelivered ones are left out."
-        yield histogram("shadows_task_punctuality_seconds", told, PUNCTUALITY_BOUNDS, punctualities)
         yield from self._slot_families()
         yield from self._redis_families()
-
-    def _totals(self, name: str) -> Iterable[tuple[Labels, float]]:
-        if name != "shadows_tasks_total":
-            return self._counters[name].items()
-        return [
-            ((function, outcome.replace(" ", "_")), count)
-            for function, counts in self._functions.items()
-            for outcome, count in counts.outcomes.items()
-        ]
 
     def _slot_families(self) -> Iterator[Metric]:
         for field in fields(SlotGauges):
@@ -190,12 +181,3 @@ class Metrics(Collector):
             if self._redis is not None and self._redis.depths is not None:
                 family.add_metric([], getattr(self._redis.depths, name))
             yield family
-
-
-def histogram(name: str, told: str, bounds: tuple[float, ...], by_function: dict[str, Histogram]) -> Metric:
-    """A family of histograms as Prometheus wants it: each bucket counts all values up to its bound."""
-    family = HistogramMetricFamily(name, told, labels=["function"])
-    edges = [*map(str, bounds), "+Inf"]
-    for function, values in by_function.items():
-        family.add_metric([function], list(zip(edges, accumulate(values.counts), strict=True)), values.total)
-    return family

@@ -9,6 +9,7 @@ import shadows
 from shadows.keys import Keys
 from shadows.scripts import LUA
 from shadows.states import MOVES
+from shadowsd.observe.function_text import DURATION, PUNCTUALITY, TASKS
 from shadowsd.observe.metrics import COUNTERS, DEPTHS, SLOT_GAUGES
 from tests.contracts.sources import ROOT
 
@@ -98,7 +99,7 @@ def test_the_page_on_watching_lists_every_metric_with_its_labels_and_an_alert_on
     labels = {name: set(labels) for name, (labels, _) in COUNTERS.items()}
     labels |= {f"shadows_{name}": {"slot"} for name in SLOT_GAUGES}
     labels |= {f"shadows_{name}": set() for name in ("redis_up", *DEPTHS)}
-    labels |= {f"shadows_task_{name}_seconds": {"function"} for name in ("duration", "punctuality")}
+    labels |= {f"{TASKS[0]}_total": {"function", "outcome"}, DURATION[0]: {"function"}, PUNCTUALITY[0]: {"function"}}
     labels["shadows_build_info"] = {"version"}
     assert {name: named for name, (named, _) in told.items()} == labels
     for name, (_, alert) in told.items():
