@@ -62,13 +62,15 @@ def test_its_options_come_from_the_environment(shadow: Shadow, tmp_path: Path) -
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_at_the_first_signal_it_finishes_what_runs_and_takes_nothing_new(
-    shadow: Shadow, app: list[str], tmp_path: Path, stop: signal.Signals
+    shadow: Shadow, app: list[str], tmp_path: Path, stop: signal.Signals, shadows_redis: RedisServer
 ) -> None:
     running = shadow.add("waits_for")(str(tmp_path / "file"))
     with Worker(*app) as worker:
         worker.says("it waits")
         worker.signal(stop)
         worker.says("nothing new is taken")
+        # The read that was on its way is let go, and what it would have brought was still taken.
+        wait_for(lambda: shadows_redis.command("INFO", "clients")["blocked_clients"] == 0, "no read waits")
         late = shadow.add("greet")("Jane")
         (tmp_path / "file").touch()
         assert worker.wait() == 0, worker.output
