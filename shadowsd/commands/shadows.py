@@ -9,6 +9,7 @@ from .quarantine import quarantine
 from .snapshot import clear, snapshot
 from .strikes import cancel, pause, restore, resume, strike
 from .tasks import tasks
+from .watch import watch
 from .worker import worker
 from .workers import workers
 
@@ -29,7 +30,7 @@ def version() -> None:
     click.echo(__version__)
 
 
-for command in (worker, snapshot, clear, tasks, workers, strike, restore, pause, resume, cancel, quarantine):
+for command in (worker, snapshot, watch, clear, tasks, workers, strike, restore, pause, resume, cancel, quarantine):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -13,7 +13,18 @@ def test_version_is_the_packages() -> None:
 
 def test_every_command_is_listed() -> None:
     text = output_of("--help")
-    for name in ("worker", "snapshot", "clear", "tasks", "workers", "strike", "restore", "cancel", "quarantine"):
+    for name in (
+        "worker",
+        "snapshot",
+        "watch",
+        "clear",
+        "tasks",
+        "workers",
+        "strike",
+        "restore",
+        "cancel",
+        "quarantine",
+    ):
         assert f"\n  {name} " in text
 
 
