@@ -10,6 +10,7 @@ from .snapshot import clear, snapshot
 from .strikes import cancel, pause, restore, resume, strike
 from .tasks import tasks
 from .watch import watch
+from .why import why
 from .worker import worker
 from .workers import workers
 
@@ -30,7 +31,21 @@ def version() -> None:
     click.echo(__version__)
 
 
-for command in (worker, snapshot, watch, clear, tasks, workers, strike, restore, pause, resume, cancel, quarantine):
+for command in (
+    worker,
+    snapshot,
+    why,
+    watch,
+    clear,
+    tasks,
+    workers,
+    strike,
+    restore,
+    pause,
+    resume,
+    cancel,
+    quarantine,
+):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -2,13 +2,17 @@
 
 import json
 import signal
-from datetime import timedelta
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from shadows.execution import Execution, ProgressEvent
+from shadows.following import state_event
 from shadows.sync import Shadow
 from shadows.testing import RedisServer
+from shadowsd.commands.watch import is_news, show_event
 from tests.commands.commands import Command, Worker, output_of, run, task_file
 
 WATCHED = """
@@ -140,6 +144,27 @@ def test_it_goes_on_after_a_short_outage_and_ends_with_a_sentence_after_a_long_o
         durable_redis.stop()
         assert watch.wait(20) == 1
     assert watch.output.splitlines()[-1].startswith(f"Error: Redis at {durable_redis.url} could not be reached")
+
+
+def test_at_a_terminal_the_cells_stand_below_each_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    now = datetime(2031, 5, 1, 12, tzinfo=UTC)
+    execution = Execution(None, None, "f", (), {}, "k", when=now)  # type: ignore[arg-type] # it is not asked
+    progress = ProgressEvent(type="progress", key="k", current=2, total=None, message=None)
+    show_event(execution, progress, now)
+    show_event(execution, state_event(execution), now)
+    told, state = capsys.readouterr().out.splitlines()
+    assert told[12:] == "  progress     2"
+    assert state[12:] == "  queued       -  attempt 1"
+
+
+def test_progress_that_says_nothing_is_no_news() -> None:
+    progress = ProgressEvent(type="progress", key="k", current=0, total=None, message=None)
+    assert not is_news(progress)
+    for said in ({"current": 1}, {"total": 1}, {"message": "begins"}):
+        assert is_news(ProgressEvent(**{**progress, **said}))  # type: ignore[typeddict-item] # of one kind each
 
 
 def test_it_shows_what_it_can_of_an_execution_that_has_ended(shadow: Shadow) -> None:

@@ -14,9 +14,9 @@ FLOORS: dict[int, str] = {
     0: "errors forked amounts states keys lazy durations identifiers times priorities annotations codec",
     1: "execution scripts settings urls redis_server embedded_files embedded connection subscriptions "
     "registry dependencies",
-    2: "records following ledger told submissions adding strikes strikelist snapshot quarantine client shadow agenda "
-    "default loop_thread sync tasks expectations collecting rehearsing private_redis awaits crashing moved_clock "
-    "testing",
+    2: "records following ledger told submissions adding strikes strikelist snapshot quarantine obstacles ahead why "
+    "client shadow agenda default loop_thread sync tasks expectations collecting rehearsing private_redis awaits "
+    "crashing moved_clock testing",
 }
 UPPER_FLOORS = {"shadowsd.engine": 3, "shadowsd.observe": 4, "shadowsd.master": 5, "shadowsd.commands": 6}
 

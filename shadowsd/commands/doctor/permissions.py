@@ -89,6 +89,7 @@ def samples(scratch: str, keys: Keys) -> list[list[str]]:
         "XLEN": [], "XPENDING": [GROUP], "XRANGE": ["-", "+"], "XTRIM": ["MAXLEN", "1"], "ZADD": ["1", "m"],
         "ZCARD": [], "ZCOUNT": ["0", "1"], "ZRANGE": ["0", "0"], "ZRANGEBYSCORE": ["0", "1"], "ZREM": ["m"],
         "ZREMRANGEBYSCORE": ["0", "1"], "ZREVRANGE": ["0", "0"], "ZREVRANGEBYSCORE": ["1", "0"], "ZSCORE": ["m"],
+        "XREVRANGE": ["+", "-"],
     }  # fmt: skip
     return [
         *([name, scratch, *rest] for name, rest in tail.items()),
