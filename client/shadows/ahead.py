@@ -8,6 +8,7 @@ from . import lazy
 from .connection import Link
 from .keys import GROUP, HIGH, LOW, PLACES, RECLAIMED, RETURNED, STREAM, Keys
 from .obstacles import Crew
+from .priorities import Priority
 from .records import Record, text, worker_of
 from .scripts import WALK
 from .snapshot import living, read_workers
@@ -45,15 +46,16 @@ class Ahead:
         self._keys = keys
         self._key = key
 
-    async def crew(self, function: str) -> Crew:
+    async def crew(self, function: str, priority: Priority) -> Crew:
         """Who works, and how many entries they hold: a slot each."""
         alive = await living(self._link, self._keys)
         workers = await read_workers(self._link, self._keys)
         taken = 0
         for stream in self._keys.streams:
             taken += sum(count for consumer, count in await self._held(stream) if consumer in alive)
-        knowing = sum(function in worker.tasks for worker in workers)
-        return Crew(len(workers), knowing, sum(worker.concurrency for worker in workers), taken)
+        knowing = [worker for worker in workers if function in worker.tasks]
+        serving = sum(priority in worker.priorities for worker in knowing)
+        return Crew(len(workers), len(knowing), serving, sum(worker.concurrency for worker in workers), taken)
 
     async def _held(self, stream: str) -> list[tuple[bytes, int]]:
         """How many entries of a stream each consumer holds."""

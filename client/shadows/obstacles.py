@@ -23,6 +23,7 @@ class Reason(StrEnum):
     SUSPECT = "suspect"
     NEWER = "newer_format"
     UNKNOWN = "unknown_function"
+    UNSERVED = "unserved_priority"
     PAUSED = "paused"
     NO_WORKER = "no_worker"
     STRUCK = "struck"
@@ -42,10 +43,12 @@ class Reason(StrEnum):
 
 
 class Crew(NamedTuple):
-    """Who could run it: the living workers, those that know its function, and how many slots of all are taken."""
+    """Who could run it: the living workers, those that know its function, those of them that serve its priority, and
+    how many slots of all are taken."""
 
     workers: int = 0
     knowing: int = 0
+    serving: int = 0
     slots: int = 0
     taken: int = 0
 
@@ -72,6 +75,8 @@ def obstacles(place: str, crew: Crew, paused: bool, struck: bool) -> tuple[Reaso
         found.append(Reason.NEWER)
     elif not crew.knowing and (crew.workers or place.startswith(UNKNOWN)):
         found.append(Reason.UNKNOWN)
+    elif crew.knowing and not crew.serving:
+        found.append(Reason.UNSERVED)
     if paused:
         found.append(Reason.PAUSED)
     if not crew.workers:

@@ -8,6 +8,7 @@ from redis.exceptions import ResponseError
 from . import lazy
 from .connection import Link
 from .keys import GROUP, RECLAIMED, Keys
+from .priorities import PRIORITIES
 from .records import moment, pairs, text, worker_of
 from .scripts import FUNCTIONS
 from .states import ExecutionState
@@ -30,7 +31,8 @@ class TaskRow(NamedTuple):
 
 class WorkerInfo(NamedTuple):
     """One worker, as its last beat told. `kind` is "worker", or "child" for one that a master started: then `node`,
-    `slot` and `generation` say which. A master has the kind "master", and tells its `version`."""
+    `slot` and `generation` say which. A master has the kind "master", and tells its `version`. `priorities` are those
+    that the worker serves."""
 
     name: str
     last_seen: datetime
@@ -45,6 +47,7 @@ class WorkerInfo(NamedTuple):
     slot: int = 0
     generation: int = 0
     version: str = ""
+    priorities: tuple[str, ...] = tuple(PRIORITIES)
 
 
 class Snapshot(NamedTuple):
@@ -187,6 +190,7 @@ def worker_info(consumer: str, beat: bytes, functions: bytes) -> WorkerInfo:
     return WorkerInfo(
         worker_of(consumer), moment(said.at), said.host, said.pid, said.concurrency, said.running, said.done, names,
         said.kind, said.node, said.slot, said.generation, said.version,
+        said.priorities,
     )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from .priorities import PRIORITIES
+
 
 class Told(msgspec.Struct):
     """What a beat tells of its worker; a newer release may say more."""
@@ -17,6 +19,8 @@ class Told(msgspec.Struct):
     slot: int = 0
     generation: int = 0
     version: str = ""
+    # Only a worker for some of them tells which.
+    priorities: tuple[str, ...] = tuple(PRIORITIES)
 
 
 def read(beat: bytes, functions: bytes) -> tuple[Told, tuple[str, ...]]:

@@ -161,7 +161,7 @@ class Looking:
     async def _scheduled(self, why: Why) -> Why:
         record = self._record
         if why.due is not None and why.due <= why.taken:
-            crew = await self._ahead.crew(self._name)
+            crew = await self._ahead.crew(self._name, why.priority)
             return why._replace(reasons=(Reason.DUE,) if crew.workers else (Reason.DUE, Reason.NO_WORKER), crew=crew)
         reason = scheduled_by(record.submission, record.generation, "n" in record.fields, why.attempt)
         return why._replace(reasons=(reason,))
@@ -170,7 +170,7 @@ class Looking:
         holder = self._record.holder or ""
         beat = await self._link.ask("HGET", self._keys.workers, holder)
         lease = float(await self._link.ask("ZSCORE", self._keys.leases, holder) or 0)
-        crew = await self._ahead.crew(self._name)
+        crew = await self._ahead.crew(self._name, why.priority)
         reasons = [Reason.RUNNING if lease > self._record.now else Reason.LOST_WORKER]
         if not crew.workers:
             reasons.append(Reason.NO_WORKER)
@@ -180,7 +180,7 @@ class Looking:
         )  # fmt: skip
 
     async def _queued(self, why: Why) -> Why:
-        crew = await self._ahead.crew(self._name)
+        crew = await self._ahead.crew(self._name, why.priority)
         await self._shadow.strikelist.load()
         paused = tuple(name or "*" for name in (None, self._name) if name in self._shadow.strikelist.paused)
         strike = self._strike()

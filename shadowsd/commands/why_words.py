@@ -110,6 +110,13 @@ class Words:
             "with the module of that function among its --tasks; `shadows workers ls` shows what each of them knows."
         )
 
+    def _unserved(self) -> str:
+        seen = self._seen
+        return (
+            f"No living worker that knows the function {seen.function_name!r} serves the priority {seen.priority!r}: "
+            f"{self._living()}. Start one with --priorities {seen.priority}, or without that option for all of them."
+        )
+
     def _paused(self) -> str:
         seen, name = self._seen, self._seen.function_name
         said = ""
@@ -135,7 +142,7 @@ class Words:
     def _soon(self) -> str:
         return (
             f"It begins in a moment: {self._living()}, {self._slots()}. {self._before()} If it still waits when you "
-            "ask again, look at the log of the workers, and whether one of them serves its priority."
+            "ask again, look at the log of the workers."
         )
 
     def _running(self) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import click
 
 from shadows import Shadow
+from shadows.priorities import PRIORITIES
 from shadows.snapshot import WorkerInfo, read_masters
 
 from .options import json_option, on_shadow
@@ -65,7 +66,10 @@ def cells(worker: WorkerInfo, now: datetime) -> tuple[object, ...]:
     runs = worker.kind != MASTER
     load = f"{worker.running} of {worker.concurrency}" if runs else None
     generation = None if worker.kind == "worker" else worker.generation
+    kind = (
+        worker.kind if len(worker.priorities) == len(PRIORITIES) else f"{worker.kind}: {', '.join(worker.priorities)}"
+    )
     return (
-        worker.name, worker.kind, worker.node or None, worker.slot or None, generation, worker.host, worker.pid, load,
+        worker.name, kind, worker.node or None, worker.slot or None, generation, worker.host, worker.pid, load,
         worker.done if runs else None, away(worker.last_seen, now), ", ".join(worker.tasks) or None,
     )  # fmt: skip

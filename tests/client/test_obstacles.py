@@ -5,8 +5,9 @@ import pytest
 from shadows.obstacles import Crew, Reason, obstacles, scheduled_by
 
 NOBODY = Crew()
-FREE = Crew(workers=2, knowing=1, slots=20, taken=19)
-FULL = Crew(workers=2, knowing=1, slots=20, taken=20)
+FREE = Crew(workers=2, knowing=1, serving=1, slots=20, taken=19)
+FULL = Crew(workers=2, knowing=1, serving=1, slots=20, taken=20)
+OTHERS = Crew(workers=2, knowing=2, serving=0, slots=20, taken=0)
 STRANGERS = Crew(workers=2, knowing=0, slots=20, taken=0)
 
 
@@ -34,6 +35,8 @@ def test_who_scheduled_it_follows_from_its_numbers(
         ("stream", STRANGERS, False, False, "unknown_function"),
         ("stream", FULL, True, False, "paused"),
         ("stream", NOBODY, True, True, "paused no_worker struck"),
+        ("low", OTHERS, False, False, "unserved_priority"),
+        ("low", OTHERS, True, False, "unserved_priority paused"),
         ("returned", FULL, False, False, "busy"),
         ("waiting", FULL, False, False, "gate"),
         ("waiting", NOBODY, False, False, "gate no_worker"),

@@ -151,6 +151,13 @@ def test_a_function_that_no_living_worker_knows_is_parked(shadow: Shadow, place:
         )
 
 
+def test_a_priority_that_nobody_serves_says_how_to_start_who_does(shadow: Shadow, place: Place) -> None:
+    shadow.add("holds", key="k", priority="low")(place.file)
+    with place.working("--priorities", "high,normal"):
+        said = wait_for_reasons("unserved_priority")
+        assert "No living worker that knows the function 'holds' serves the priority 'low': 1 worker lives." in said
+
+
 def test_what_is_paused_says_how_to_resume_it(shadow: Shadow, place: Place) -> None:
     output_of("pause", "holds")
     shadow.add("holds", key="k")("")

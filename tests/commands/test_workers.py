@@ -29,6 +29,15 @@ def test_the_living_workers_are_listed_and_nobody_else(shadow: Shadow) -> None:
     assert nobody.stderr.startswith(f"No living worker of {shadow.name} knows 'nothing'.")
 
 
+def test_a_worker_for_some_priorities_tells_which(shadow: Shadow) -> None:
+    with Worker("--priorities", "low,high") as worker:
+        worker.says("begins")
+        (row,) = output_of("workers", "ls").splitlines()[1:]
+        (seen,) = json.loads(output_of("workers", "ls", "--json"))
+    assert row.split("\t")[1] == "worker: high, low"
+    assert seen["priorities"] == ["high", "low"]
+
+
 def test_without_workers_it_says_how_to_start_one(shadow: Shadow) -> None:
     result = run("workers", "ls")
     assert (result.exit_code, result.stdout) == (0, "")
