@@ -84,6 +84,42 @@ async def test_an_entry_runs_though_its_record_is_gone_and_its_outcome_is_there(
         assert (await brief.add(rest, key="a")(str(journal), "again")).disposition == "scheduled"
 
 
+@pytest.mark.parametrize("is_paused", [True, False])
+async def test_who_waits_for_what_is_set_aside_without_its_record_is_told_its_end(
+    is_paused: bool, brief: Shadow, journal: Journal, shadows_redis: RedisServer
+) -> None:
+    """It was told that another execution had taken its place, and this one ran, and completed."""
+
+    async def late(label: str) -> str:
+        return label
+
+    execution = await brief.add(late.__name__, key="a")("a")
+    if is_paused:
+        brief.register(late)
+        await brief.pause(late)
+    shadows_redis.command("DEL", brief.keys.record("a"))
+    async with working(brief):
+        await wait_until(lambda: is_set_aside(brief), "it is set aside")
+        brief.register(late)
+        await brief.resume(late)
+        await wait_until(brief_has_nothing_to_do(brief), "it has run")
+        assert await execution.get_result(timeout=5) == "a"
+
+
+async def is_set_aside(shadow: Shadow) -> bool:
+    seen = await shadow.snapshot()
+    return seen.unknown_count + seen.paused_count == 1
+
+
+def brief_has_nothing_to_do(shadow: Shadow) -> Any:
+    """A condition: whatever was added has ended."""
+
+    async def look() -> bool:
+        return (await shadow.snapshot()).total == 0
+
+    return look
+
+
 async def test_a_running_task_whose_entry_and_record_were_deleted_ends_without_harm(
     brief: Shadow, journal: Journal, shadows_redis: RedisServer
 ) -> None:

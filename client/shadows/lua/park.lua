@@ -28,10 +28,12 @@ local time = redis.call('TIME')
 local last = math.max(tonumber(redis.call('GET', counter)) or last_id(ready), last_id(parked))
 local placed = string.format('%.0f', math.max(last, time[1] * 1000000 + time[2]) + 1)
 redis.call('SET', counter, placed)
-local fields = entry[2]
+local fields, named = entry[2], false
+for i = 1, #fields, 2 do named = named or fields[i] == 'n' end
+-- Whoever waits for it knows it by its first number, also when its record is lost.
+if not named then fields[#fields + 1], fields[#fields + 2] = 'n', generation end
 local seen = redis.pcall('HMGET', record, 'g', 'n')
 if seen[1] == generation then
-  if not seen[2] then fields[#fields + 1], fields[#fields + 2] = 'n', generation end
   redis.call('HSET', record, 'g', placed, 'n', seen[2] or generation, 'at', place)
 end
 redis.call('ZADD', index, 'NX', time[1] * 1000, name)
