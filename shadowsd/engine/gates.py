@@ -116,7 +116,9 @@ class Gates:
             running = asking.running
             stopped_meanwhile = asking.answer.done()
             limits = tuple((each.name, each.first) for each in asking.terms if each.kind == "c")
-            running.places = limits if word == b"a" else ()
+            # Of one that is gone nobody gave back what it came with; of one that waits, or comes later, the script did.
+            if word != b"n":
+                running.places = limits if word == b"a" else ()
             if stopped_meanwhile:
                 self._places.give_back(running.entry, running.places)
             else:

@@ -5,15 +5,17 @@ from time import monotonic
 
 import pytest
 
-from shadows import Shadow, Worker
+from shadows import ConcurrencyLimit, RateLimit, Shadow, Worker
 from shadows.scripts import ADMIT, OPEN, Script
 from shadows.testing import RedisServer
 from tests.faults.conftest import brief_shadow, runs
-from tests.faults.gated import all_is_gone, most_at_once, some_wait
+from tests.faults.gated import all_is_gone, most_at_once, some_wait, waits
 from tests.features.workers import finish, working
 from tests.proxy import Proxy
-from tests.recorded import Journal, hold_limited, rest_limited
+from tests.recorded import Journal, hold, hold_limited, rest_limited
 from tests.waiting import wait_until
+
+LIMIT = ConcurrencyLimit(1, scope="doubly")
 
 
 @pytest.mark.parametrize("script", [ADMIT, OPEN], ids=lambda script: script.name)
@@ -83,3 +85,39 @@ async def test_a_worker_that_is_stopped_while_its_entries_ask(
     await finish(near)
     assert journal.count("end") == {f"k{n}": 1 for n in range(4)}
     await all_is_gone(near)
+
+
+async def test_who_was_let_in_and_ended_while_it_asked_at_another_limit_keeps_no_place(
+    far: Shadow, near: Shadow, proxy: Proxy, journal: Journal
+) -> None:
+    """The place stayed taken for as long as the worker lived. The message of the cancel was lost, or slower than the
+    answer."""
+
+    async def doubly_limited(label: str, limit: ConcurrencyLimit = LIMIT, rate: RateLimit = RateLimit(1000)) -> str:
+        return await hold(str(journal), label, label)
+
+    far.register(doubly_limited)
+    async with working(far):
+        for label in ("a", "b"):
+            await near.add(doubly_limited, key=label)(label)
+        await some_wait(near, 1)
+        proxy.delay(0.1)
+        journal.open_gate("a")
+        await wait_until(lambda: was_let_in(near, "b"), "the second one is let in")
+        async with near.redis() as redis:
+            ((id, _),) = await redis.xrange(near.keys.returned)
+            await redis.xack(near.keys.returned, "workers", id)
+            await redis.xdel(near.keys.returned, id)
+            await redis.delete(near.keys.record("b"))
+        proxy.delay(0)
+        journal.open_gate("c")
+        last = await near.add(doubly_limited, key="c")("c")
+        assert await last.get_result(timeout=5) == "c"
+        assert journal.count("start") == {"a": 1, "c": 1}
+        await all_is_gone(near)
+
+
+async def was_let_in(shadow: Shadow, key: str) -> bool:
+    async with shadow.redis() as redis:
+        held = await redis.hvals(f"{shadow.keys.prefix}gate:c:doubly")
+    return any(key.encode() in each for each in held) and not await waits(shadow, 1)
