@@ -39,6 +39,8 @@ async def main(options: dict[str, Any]) -> None:
     shadow = Shadow(options.pop("shadow"), options.pop("url"), heartbeat, options.pop("missed_heartbeats"), ttl)
     for task in TASKS:
         shadow.register(task)
+    for collection in options.pop("collections", ()):
+        shadow.register_collection(collection)
     async with shadow, Worker(shadow, redelivery_timeout=silent, reconnection_delay=pace, **options) as worker:
         worker.events.observers.append(say)
         loop = asyncio.get_running_loop()

@@ -1,17 +1,24 @@
 """What the tests of limits under faults share: who runs at the same time, who waits, and what is left in Redis."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Protocol
 
 from shadows import Shadow
-from tests.recorded import Journal
 from tests.waiting import wait_until
 
 ENDS = ("end", "stopped", "failed")
 
 
-def most_at_once(journal: Journal, killed: int = 0) -> int:
-    """How many ran at the same time at most; those of a process that was killed do not run any more at its mark."""
+class Events(Protocol):
+    """What happened in order, as a journal tells it."""
+
+    @property
+    def events(self) -> list[tuple[str, str, int]]: ...
+
+
+def most_at_once(journal: Events, killed: int = 0) -> int:
+    """How many ran at the same time at most; those of a process that was killed do not run any more at its mark, which
+    may have its number for a label."""
     running: dict[str, int] = {}
     most = 0
     for word, label, pid in journal.events:
@@ -20,7 +27,8 @@ def most_at_once(journal: Journal, killed: int = 0) -> int:
         elif word in ENDS:
             running.pop(label, None)
         elif word == "killed":
-            running = {each: of for each, of in running.items() if of != killed}
+            dead = int(label) if label.isdigit() else killed
+            running = {each: of for each, of in running.items() if of != dead}
         most = max(most, len(running))
     return most
 

@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import Any
 
 from shadows import Execution, ExecutionCancelled, QuarantinedTask, Shadow
 from shadows.errors import ResultNotKept
@@ -18,7 +19,8 @@ from shadows.execution import Event
 from tests.faults import behaviours
 from tests.faults.behaviours import GATE, KNOWN, PER, RATE
 from tests.faults.gated import most_at_once, some_wait
-from tests.recorded import Journal
+from tests.processes import Process
+from tests.recorded import Journal, write
 from tests.waiting import wait_until
 
 # How many of each task; with the runs that a chain has, for those that take a number.
@@ -38,8 +40,8 @@ END_SECONDS = 20.0
 
 
 def kind_of(label: str) -> str:
-    """Of a label of a second life, too."""
-    return label.removeprefix("again").rstrip("0123456789")
+    """Of a label of a second life, or of a replacement, too."""
+    return label.removeprefix("again").removeprefix("other").rstrip("0123456789")
 
 
 def usual_end(label: str) -> str:
@@ -76,6 +78,7 @@ class Life:
         self.executions: dict[str, Execution] = {}
         self.events: dict[str, list[Event]] = {}
         self.followers: list[asyncio.Task[None]] = []
+        self.left: list[bytes] = []
         for task in KNOWN:
             shadow.register(task)
 
@@ -147,7 +150,11 @@ class Life:
                 if row.function_name == "ticking":
                     await redis.zadd(self.shadow.keys.schedule, {row.key: 1}, xx=True)
             names = [self.shadow.keys.gates, self.shadow.keys.waiting]
-            return not seen.scheduled_count and not await redis.exists(*names)
+            if seen.scheduled_count or await redis.exists(*names):
+                return False
+        # What moved while the snapshot was taken is not in it.
+        found = [await self.shadow.get_execution(self.key_of(label)) for label in LABELS]
+        return all(each is None or each.state.finished for each in found)
 
     def check_ends(self, ends: dict[str, str], **unusual: Iterable[str]) -> None:
         """All as usual, but for the kinds or labels that are named: these may have one of the given ends."""
@@ -155,10 +162,15 @@ class Life:
             allowed = unusual.get(label) or unusual.get(kind_of(label)) or [usual_end(label)]
             assert end in allowed, (label, end)
 
-    def check_limits(self, killed: Iterable[int] = ()) -> None:
+    def kill(self, victim: Process) -> None:
+        """What it ran does not run from here on."""
+        victim.kill()
+        write(str(self.journal), "killed", str(victim.pid))
+
+    def check_limits(self) -> None:
         """None was exceeded, in any moment."""
         for kind, most in MOST.items():
-            assert most_at_once(OfKind(self.journal, kind), *killed) <= most, kind
+            assert most_at_once(OfKind(self.journal, kind)) <= most, kind
         starts = [at for at, label in self.journal.times("start") if kind_of(label) == "rated"]
         # They are counted when they are allowed, and the way from there is not always as long.
         gaps = [later - earlier for earlier, later in zip(starts, starts[RATE:], strict=False)]
@@ -191,23 +203,32 @@ class Life:
             progress = [event["current"] for event in events if event["type"] == "progress"]
             assert progress[-1] == 2, (label, progress)
 
+    def check_followed_ended(self) -> None:
+        """Who followed was told how it ended, whatever was done to it."""
+        for label, events in self.events.items():
+            seen = [str(event["state"]) for event in events if event["type"] == "state"]
+            assert seen[-1] in ("completed", "cancelled"), (label, seen)
+
     async def check_nothing_is_left(self) -> None:
         """No entry, no place, and no key that stays for ever, but for those that should."""
-        await wait_until(self.has_no_places, "no place is taken")
+        # The first to look after what waits is the next beat.
+        await wait_until(self.has_left_nothing, "nothing of it is left")
+
+    async def has_left_nothing(self) -> bool:
         prefix = self.shadow.keys.prefix
         async with self.shadow.redis() as redis:
-            async for name in redis.scan_iter(prefix.replace("{", "[{]") + "*", count=10_000):
-                word = name.decode().removeprefix(prefix)
-                if word in WITHOUT_ENTRIES:
-                    assert await redis.xlen(name) == 0
-                    assert [group["pending"] for group in await redis.xinfo_groups(name)] == [0]
-                else:
-                    assert word in LASTING or await redis.ttl(name) >= 0, name
+            names = [name async for name in redis.scan_iter(prefix.replace("{", "[{]") + "*", count=10_000)]
+            self.left = [name for name in names if not await may_stay(redis, name, name.decode().removeprefix(prefix))]
+        return not self.left
 
-    async def has_no_places(self) -> bool:
-        pattern = self.shadow.keys.prefix.replace("{", "[{]") + "gate:c:*"
-        async with self.shadow.redis() as redis:
-            return not [name async for name in redis.scan_iter(pattern, count=10_000)]
+
+async def may_stay(redis: Any, name: bytes, word: str) -> bool:
+    if word in WITHOUT_ENTRIES:
+        pending = sum([group["pending"] for group in await redis.xinfo_groups(name)])
+        return not await redis.xlen(name) and not pending
+    if word.startswith("gate:c:"):
+        return False
+    return word in LASTING or await redis.ttl(name) != -1
 
 
 class OfKind:
