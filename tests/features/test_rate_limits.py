@@ -84,3 +84,19 @@ async def test_a_debounced_task_runs_once_with_the_last_arguments_when_it_is_qui
         await last.get_result(timeout=10)
     assert ran == ["a b c"]
     assert starts[0] - submitted > 0.29
+
+
+async def test_a_burst_that_waited_for_a_worker_for_longer_runs_once_too(shadows: Shadow) -> None:
+    """Each of them ran: by the time that a worker asked for the first, its time was over, and nobody had asked for the
+    last."""
+
+    async def rename(words: str, debounce: Debounce = Debounce(timedelta(milliseconds=50))) -> None:
+        ran.append(words)
+
+    executions = [await shadows.add(rename)(str(number)) for number in range(30)]
+    await asyncio.sleep(0.1)  # no worker is there for so long, which is what is tested
+    await finish(shadows, concurrency=4)
+    assert ran == ["29"]
+    for execution in executions[:-1]:
+        await execution.sync()
+        assert (execution.state, execution.error) == (ExecutionState.CANCELLED, "debounced: a later submission came")

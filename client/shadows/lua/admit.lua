@@ -48,7 +48,12 @@ function ask.d(item, gate)
   local last = unpacked(said)
   if last[1] and tonumber(last[1]) > tonumber(item.submission) then return 'd', 'debounced: a later submission came' end
   -- Its base moves when it is put off; what it was put off to, at first, is what counts.
-  if last[1] == item.submission then due = last[2] end
+  if last[1] == item.submission then
+    due = last[2]
+  elseif due <= now then
+    -- It waited for a worker longer than that, and later ones may wait behind it.
+    due = now + gate.first
+  end
   call('SET', key, cmsgpack.pack({ item.submission, due }), 'PX', gate.first + DAY_MS)
   if now < due then return 'l', due end
 end
