@@ -37,7 +37,11 @@ local function drop(stream, id, fields, acked)
     if fields[i] == 'k' then finish(fields[i + 1], string.match(id, '^%d+')) end
     bytes = bytes + #fields[i + 1]
   end
-  if acked then redis.call('XACK', stream, 'workers', id) end
+  if acked then
+    redis.call('XACK', stream, 'workers', id)
+    -- It may have been paused only, and come back before anybody took over: then it must stop what it runs.
+    redis.call('PUBLISH', prefix .. 'signal', 'cancel ' .. id)
+  end
   removed = removed + redis.call('XDEL', stream, id)
 end
 
