@@ -12,10 +12,10 @@ it still holds goes to the others at once.
 
 import asyncio
 import atexit
+import logging
 import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
-from logging import getLogger
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -28,7 +28,7 @@ from shadows.scripts import BEAT, LEAVE
 from .ghosts import cut_off
 from .membership import Membership
 
-logger = getLogger("shadows.worker")
+logger = logging.getLogger("shadows.worker")
 
 # Below this, a machine that is merely busy would look like a server that is gone.
 LEAST_PATIENCE_SECONDS = 1.0
@@ -148,9 +148,7 @@ class Pulse:
 
     async def _live(self) -> None:
         await self._beat_on()
-        # Who could not reach Redis a moment ago need not wait for it once more.
-        if self._reached:
-            await self._sign_off()
+        await self._sign_off()
         await self._link.close()
 
     async def _beat_on(self) -> None:
@@ -210,15 +208,18 @@ class Pulse:
         """Hands back what the worker holds, whether it knows of it or not, and takes it off the books."""
         membership = self._membership
         membership.joined = False  # a loop that still runs, in another thread, starts nothing any more
+        # Who could not reach Redis a moment ago does not wait long for it once more; it may have just come back.
+        patience = self._patience if self._reached else LEAST_PATIENCE_SECONDS
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(patience):
                 # Its read may still be blocked in Redis, which would hand it what nobody sees.
                 await cut_off(self._link, self._row()["reader"], membership.incarnation)
                 arguments: list[Argument] = [membership.consumer, self._prefix]
                 while not await self._link.run(LEAVE, self._leave_keys, arguments):
                     pass
         except Exception as error:
-            logger.warning("The worker could not sign off; its lease ends by itself. %s", error)
+            level = logging.WARNING if self._reached else logging.DEBUG  # of an outage everybody knows already
+            logger.log(level, "The worker could not sign off; its lease ends by itself. %s", error)
 
     def _tell(self, listener: Callable[..., None], *values: Any) -> None:
         try:

@@ -25,7 +25,7 @@ def test_it_runs_what_was_added_on_uvloop_and_ends_when_nothing_is_left(shadow: 
     execution = shadow.add("greet")("Jane")
     with Worker(*app, "--until-finished") as worker:
         assert worker.wait() == 0, worker.output
-    assert "Hello, Jane, from uvloop!" in worker.lines
+    assert "Hello, Jane, from uvloop!" in worker.output
     assert execution.get_result(timeout=5) == "JANE"
 
 
@@ -42,7 +42,7 @@ def test_a_task_of_the_users_keeps_its_name_before_a_built_in_one(shadow: Shadow
     shadow.add("sleep")(8)
     with Worker("--app-dir", tmp_path, "--tasks", module, "--until-finished") as worker:
         assert worker.wait() == 0, worker.output
-    assert "8 hours" in worker.lines
+    assert "8 hours" in worker.output
 
 
 def test_its_options_come_from_the_environment(shadow: Shadow, tmp_path: Path) -> None:

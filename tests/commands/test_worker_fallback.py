@@ -27,7 +27,7 @@ def test_a_fallback_task_runs_what_is_not_known(shadow: Shadow, tmp_path: Path) 
     module = task_file(tmp_path, FALLBACK)
     with Worker("--app-dir", tmp_path, "--fallback-task", f"{module}:note", "--until-finished") as worker:
         assert worker.wait() == 0, worker.output
-    assert "retired with (1,) and {'name': 'x'}" in worker.lines
+    assert "retired with (1,) and {'name': 'x'}" in worker.output
 
 
 @pytest.mark.parametrize(
