@@ -126,6 +126,19 @@ def changes(zone: tzinfo) -> list[datetime]:
     return found
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("zone", [BERLIN, NEW_YORK, LORD_HOWE])
+@pytest.mark.parametrize("before", [0.000001, 0.4, 1.2, 1.999999, 1700.5, 3599.9, 7200.7])
+def test_a_part_of_a_second_changes_nothing(zone: tzinfo, before: float) -> None:
+    """A worker asks for the moment after now, which is no whole second. In the hour before a change it looked for that
+    change for ever, and its loop stood still: a task that runs hourly stopped every worker, twice a year."""
+    for change in changes(zone):
+        for expression in ("0 * * * *", "30 * * * *", "* * * * *", "*/20 1,2,3 * * *", "15 2 * * *"):
+            moment = change - timedelta(seconds=before)
+            schedule = Moments(expression, zone)
+            assert schedule.after(moment) == schedule.after(moment.replace(microsecond=0))
+
+
 @pytest.mark.parametrize("name", NAMED)
 def test_a_name_is_short_for_an_expression(name: str) -> None:
     begin = datetime(2027, 5, 5, 5, 5, tzinfo=UTC)

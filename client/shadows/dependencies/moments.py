@@ -111,6 +111,8 @@ class Moments:
     def _change_between(self, before: datetime, after: datetime) -> datetime:
         """The first second of the offset that holds at `after`, and does not at `before`."""
         offset = self._offset_at(after)
+        # A clock is changed at a whole second. With parts of one there may be no second between these two, and no end.
+        before, after = before.replace(microsecond=0), after.replace(microsecond=0)
         while after - before > SECOND:
             middle = before + (after - before) // 2 // SECOND * SECOND
             if self._offset_at(middle) == offset:
