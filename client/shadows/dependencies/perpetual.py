@@ -86,7 +86,8 @@ class Perpetual(CompletionHandler, Provider[object]):
         if not ahead:
             return self.successor(duration, due)
         following = self.successor(duration, due + ahead if due is not None else None)
-        when = following.when - ahead if following.when is not None else None
+        # In UTC: in its zone Python would count by what the clock on the wall shows, an hour off over a change of it.
+        when = following.when.astimezone(UTC) - ahead if following.when is not None else None
         return Successor(following.delay, when, following.args, following.kwargs)
 
     def on_complete(self, execution: Execution, outcome: Outcome) -> Successor | None:
