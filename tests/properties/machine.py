@@ -10,11 +10,12 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from shadows import Disposition, Execution, Shadow, Worker
+from shadows import Disposition, Execution, Shadow
 from shadows.errors import ShadowsError
 from shadowsd.engine.takeover import Judgement, take_over
 from tests.features.workers import working
 from tests.properties.comparing import compare
+from tests.properties.idling import until_idle, until_promoted
 from tests.properties.model import KEYS, Job, Model
 from tests.properties.model_tasks import GATE, LATER, TASKS
 from tests.properties.victims import Victims
@@ -42,6 +43,8 @@ class Machine(RuleBasedStateMachine):
         self.model = Model()
         self.journal = Journal(directory / uuid4().hex)
         self.labels = self.victim_count = 0
+        # What is known of the victim that nobody has taken over from yet.
+        self.judgement: Judgement | None = None
         self.shadow = Shadow(f"test-{uuid4()}", url)
         for task in TASKS.values():
             self.shadow.register(task)
@@ -133,26 +136,19 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def run(self) -> None:
+        self.do(self.sweep())
+
         async def run() -> None:
             async with working(self.shadow, concurrency=CONCURRENCY) as worker:
-                await self.until_idle(worker)
+                await until_idle(self.shadow, worker)
 
         self.do(run())
         self.model.run()
 
-    async def until_idle(self, worker: Worker) -> None:
-        async def is_idle() -> bool:
-            if not worker.slots.idle:
-                return False
-            seen = await self.shadow.snapshot()
-            due = [row for row in seen.scheduled if row.when < seen.taken]
-            return worker.slots.idle and not (due or seen.queued or seen.running)
-
-        await wait_until(is_idle, "nothing is left that is due", 20)
-
     @rule(operations=st.lists(st.tuples(st.sampled_from(["add", "replace", "cancel", "clear"]), keys), max_size=4))
     def work_meanwhile(self, operations: list[tuple[str, str]]) -> None:
         """Some run, and are held, while they are cancelled or replaced, and others added."""
+        self.do(self.sweep())
         if not self.model.ready() or self.troubled():
             return
         self.do(self.hold(operations))
@@ -168,7 +164,9 @@ class Machine(RuleBasedStateMachine):
         try:
             async with working(self.shadow, concurrency=CONCURRENCY) as worker:
                 await wait_until(lambda: len(self.begun(ready)) == min(CONCURRENCY, len(ready)), "the slots are full")
-                await self.until_promoted(ready)
+                await until_promoted(self.shadow)
+                for job in ready:
+                    job.state = "queued"
                 running = self.begun(ready)
                 self.ended = [job for job in self.model.jobs.values() if not job.live]
                 known = len(self.ended)
@@ -177,20 +175,11 @@ class Machine(RuleBasedStateMachine):
                     await self.operate(operation, key, running)
                     self.meddled = True
                 GATE.open()
-                await self.until_idle(worker)
+                await until_idle(self.shadow, worker)
             self.ended = self.ended[known:]
             self.count_ended(running)
         finally:
             GATE.open()
-
-    async def until_promoted(self, ready: list[Job]) -> None:
-        async def are_promoted() -> bool:
-            seen = await self.shadow.snapshot()
-            return not [row for row in seen.scheduled if row.when < seen.taken]
-
-        await wait_until(are_promoted, "what is due is in the stream")
-        for job in ready:
-            job.state = "queued"
 
     async def operate(self, operation: str, key: str, running: list[Job]) -> None:
         before = self.model.jobs.get(key)
@@ -219,12 +208,22 @@ class Machine(RuleBasedStateMachine):
         starts = self.journal.count("start")
         return [job for job in jobs if starts[job.label] > self.model.starts[job.label]]
 
-    @rule(seen=st.booleans())
-    def kill(self, seen: bool) -> None:
-        """A process dies with tasks in flight; its master sees that, or its lease ends."""
+    @rule(key=keys, kind=kinds, seen=st.booleans(), then=st.sampled_from(["take over", "run", "clear", "leave"]))
+    def kill(self, key: str, kind: str, seen: bool, then: str) -> None:
+        """A process dies with tasks in flight: its master sees it, or its lease ends. It is taken over from at once, or
+        before workers come again."""
+        self.do(self.sweep())
+        if not self.model.ready():
+            self.do(self.submit("replace", key, kind, 1, later=False))
         if all(self.model.struck(job.kind, job.number) for job in self.model.ready()):
             return
         self.do(self.killed(seen))
+        if then == "take over":
+            self.do(self.sweep())
+        elif then == "run":
+            self.run()
+        elif then == "clear":
+            self.clear()
 
     async def killed(self, seen: bool) -> None:
         self.victim_count += 1
@@ -239,17 +238,25 @@ class Machine(RuleBasedStateMachine):
         snapshot = await self.shadow.snapshot()
         held = [self.model.jobs[row.key] for row in snapshot.running if row.worker == name]
         assert {job.key for job in started} <= {job.key for job in held}
+        generations = [str((await self.found(job)).generation) for job in started]
+        self.judgement = Judgement("death", "killed", tuple(generations)) if seen else Judgement()
+        self.model.hold(held, started)
         async with self.shadow.redis() as redis:
-            consumers = [each.decode() for each in await redis.zrange(self.shadow.keys.leases, 0, -1)]
-            generations = [str((await self.found(job)).generation) for job in started]
-            judgement = Judgement("death", "killed", tuple(generations)) if seen else Judgement()
-            for consumer in consumers:
+            for consumer in await redis.zrange(self.shadow.keys.leases, 0, -1):
                 # Its lease is over.
                 await redis.zadd(self.shadow.keys.leases, {consumer: 1})
-                assert await take_over(
-                    self.shadow.queries, self.shadow.keys, consumer, self.shadow.settings.ttl_ms, judgement
-                )
-        self.model.die(started, held, seen)
+
+    async def sweep(self) -> None:
+        """Takes over from the victim, as its master or another worker does."""
+        if self.judgement is None:
+            return
+        async with self.shadow.redis() as redis:
+            consumers = await redis.zrange(self.shadow.keys.leases, 0, -1)
+        shadow, ttl_ms = self.shadow, self.shadow.settings.ttl_ms
+        for consumer in consumers:
+            assert await take_over(shadow.queries, shadow.keys, consumer.decode(), ttl_ms, self.judgement)
+        self.model.die(seen=self.judgement.manner == "death")
+        self.judgement = None
 
     async def take_in(self, ready: list[Job]) -> None:
         """What the worker did before it was killed, besides starting tasks: it moved what was due, ended the struck."""

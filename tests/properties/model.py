@@ -23,6 +23,9 @@ class Job:
     attempt: int = 1
     deaths: int = 0
     losses: int = 0
+    # A dead worker holds it, from which nobody has taken over yet; whether it had started there.
+    held: bool = False
+    began: bool = False
     outcome: tuple[str, ...] | None = None
 
     @property
@@ -66,7 +69,7 @@ class Model:
         self.jobs[job.key] = job
 
     def end(self, job: Job, state: str, *outcome: str) -> None:
-        job.state, job.outcome = state, outcome
+        job.state, job.outcome, job.held = state, outcome, False
         self.kept[job.key] = job
 
     def clear(self, running: list[Job] | None = None) -> int:
@@ -98,19 +101,26 @@ class Model:
             if job.kind == "countdown" and job.number > 1:
                 self.jobs[job.key] = Job(job.key, job.kind, job.label, job.number - 1, "queued")
 
-    def die(self, started: list[Job], held: list[Job], seen: bool) -> None:
-        """A worker died that held some, of which some had started; its master saw it, or its lease ended."""
+    def hold(self, held: list[Job], started: list[Job]) -> None:
+        """A worker died that held some, of which some had started."""
+        for job in held:
+            job.held, job.began = True, job in started
+        for job in started:
+            self.starts[job.label] += 1
+
+    def die(self, seen: bool) -> None:
+        """Somebody takes over what it still holds; its master saw it die, or its lease ended."""
+        held = [job for job in self.jobs.values() if job.held]
         alone = len(held) == 1
         for job in held:
-            if (seen and job in started) or (not seen and alone):
+            job.held = False
+            if (seen and job.began) or (not seen and alone):
                 job.deaths += 1
             elif not seen:
                 job.losses += 1
             if job.deaths >= MAX_DEATHS or job.losses >= MAX_LOSSES:
                 self.end(job, "quarantined", "quarantined")
                 self.quarantined.append(job)
-        for job in started:
-            self.starts[job.label] += 1
 
     def requeue(self, job: Job) -> None:
         """As a new submission, which nobody waits for."""
