@@ -56,7 +56,11 @@ class Agenda:
             raise ValueError(f"scatter(over={over}) leaves no time to spread over; pass more than 0.")
         if jitter is not None and jitter < NOTHING:
             raise ValueError(f"scatter(jitter={jitter}) is no distance; pass 0 or more.")
-        start = datetime.now(UTC) if start is None else start
+        if start is None:
+            start = datetime.now(UTC)
+        elif start.tzinfo is not None:
+            # In its zone Python would count by what the clock on the wall shows, an hour off over a change of it.
+            start = start.astimezone(UTC)
         moments = [scattered(at, start, jitter or NOTHING) for at in spread(len(self._calls), start, over)]
         executions = await shadow.add_many(
             call._replace(when=moment) for call, moment in zip(self._calls, moments, strict=True)

@@ -1,12 +1,15 @@
 """`Agenda`: a batch of calls, spread over a stretch of time."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from shadows import Agenda, Disposition, Shadow
 from shadows.errors import ArgumentsError
 from tests.features.workers import finish
+
+BERLIN = ZoneInfo("Europe/Berlin")
 
 ran: list[int] = []
 
@@ -26,6 +29,16 @@ async def test_calls_are_spread_evenly_from_the_start_to_the_end(shadows: Shadow
     start = datetime.now(UTC) + timedelta(hours=1)
     executions = await agenda_of(5).scatter(shadows, over=timedelta(minutes=40), start=start)
     assert [each.when for each in executions] == [start + timedelta(minutes=10) * number for number in range(5)]
+
+
+@pytest.mark.parametrize("night", [datetime(2027, 3, 28, 1, tzinfo=BERLIN), datetime(2027, 10, 31, 1, tzinfo=BERLIN)])
+async def test_it_lasts_as_long_in_a_night_in_which_the_clock_is_changed(shadows: Shadow, night: datetime) -> None:
+    """By the clock on the wall four hours were three or five there, and a part of them came all at once, or never."""
+    executions = await agenda_of(9).scatter(shadows, over=timedelta(hours=4), start=night)
+    begin = night.astimezone(UTC)
+    assert [each.when for each in executions] == [begin + timedelta(minutes=30) * number for number in range(9)]
+    jittered = await agenda_of(50).scatter(shadows, over=timedelta(hours=4), start=night, jitter=timedelta(hours=2))
+    assert all(each.when is not None and each.when >= begin for each in jittered)
 
 
 async def test_a_single_call_comes_in_the_middle(shadows: Shadow) -> None:
