@@ -147,7 +147,7 @@ class Life:
             return False
         async with self.shadow.redis() as redis:
             for row in seen.scheduled:
-                if row.function_name == "ticking":
+                if row.key == self.key_of("ticking0"):
                     await redis.zadd(self.shadow.keys.schedule, {row.key: 1}, xx=True)
             names = [self.shadow.keys.gates, self.shadow.keys.waiting]
             if seen.scheduled_count or await redis.exists(*names):

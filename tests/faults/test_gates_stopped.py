@@ -34,12 +34,12 @@ async def durable(durable_redis: RedisServer) -> AsyncIterator[Shadow]:
 
 
 async def two_run_and_four_wait(shadow: Shadow, journal: Journal) -> list[str]:
-    """Those that run: who comes to a gate first, which of several workers may be either."""
+    """Which two run: of several workers each asks for its own."""
     for label in LABELS:
         await shadow.add(hold_limited, key=label)(str(journal), label, "gate")
     await wait_until(lambda: journal.count("start").total() == 2, "two run")
     await some_wait(shadow, 4)
-    return [*journal.count("start")]
+    return list(journal.count("start"))
 
 
 async def the_rest_runs(shadow: Shadow, journal: Journal, *again: str) -> None:
@@ -103,7 +103,7 @@ async def test_a_daemon_that_is_stopped(
     """It ends after its drain timeout, and kills what can't hand back."""
     with Daemon(tmp_path, durable, drain_timeout="500ms", spawn=spawn) as daemon:
         daemon.wait_ready()
-        running = await two_run_and_four_wait(durable, journal)
+        two = await two_run_and_four_wait(durable, journal)
         durable_redis.stop()
         began = monotonic()
         assert daemon.stop(15) == 0
@@ -112,7 +112,7 @@ async def test_a_daemon_that_is_stopped(
             write(str(journal), "killed", str(pid))
     durable_redis.start()
     start_worker(durable)
-    await the_rest_runs(durable, journal, *running)
+    await the_rest_runs(durable, journal, *two)
 
 
 @pytest.mark.parametrize("at_once", [True, False])

@@ -1,5 +1,6 @@
 """Every behaviour at once, through each kind of damage: nothing is lost, no limit is exceeded, nothing stays behind."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -172,6 +173,31 @@ async def test_all_records_are_lost_while_all_run_or_wait(life: Life) -> None:
         may_be_gone(life, ends)
         # Steps are kept in the record.
         life.check_runs(taken=2)
+        life.check_limits()
+        await life.check_nothing_is_left()
+        await every_key_is_free(life)
+
+
+@pytest.mark.parametrize("field", ["p", "f", "s"])
+async def test_what_is_scheduled_loses_a_part_of_its_record_again_and_again(life: Life, field: str) -> None:
+    """Retries, next runs, and what a limit put off, each as soon as it is scheduled: it ends in the quarantine."""
+    await life.begin()
+    await life.let_go()
+    lost: set[str] = set()
+
+    async def lose() -> None:
+        async with life.shadow.redis() as redis:
+            while True:
+                for key in await redis.zrange(life.shadow.keys.schedule, 0, -1):
+                    if await redis.hdel(life.shadow.keys.record(key.decode()), field):
+                        lost.add(key.decode())
+
+    async with two_workers(life.shadow):
+        losing = asyncio.create_task(lose())
+        ends = await life.end()
+        losing.cancel()
+        life.check_ends(ends, **{label: ["quarantined", "gone", usual_end(label)] for label in lost})
+        assert len(lost) > 5
         life.check_limits()
         await life.check_nothing_is_left()
         await every_key_is_free(life)
