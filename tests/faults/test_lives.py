@@ -118,7 +118,7 @@ async def test_one_damaged_payload_of_each_behaviour(life: Life, payload: bytes)
         life.check_ends(
             ends,
             **{label: ["quarantined", "failed", "cancelled"] for label in damaged},
-            cooled1=["completed", "cancelled"],
+            cooled=["completed", "cancelled"],
         )
         assert not damaged & set(life.journal.count("start"))
         life.check_limits()
