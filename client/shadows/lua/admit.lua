@@ -12,7 +12,9 @@ local SECOND_MS, DAY_MS, HOLDERS = 1000, 24 * 3600 * 1000, 100
 local call, pcall, try = redis.call, redis.pcall, pcall
 local time = call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
-local earliest, started = nil, 0
+local earliest, last, started = nil, nil, 0
+-- The limits in the index of those where somebody waits, as far as this call has put them there.
+local indexed = {}
 
 -- The counter follows the clock, so that it rises even over a flush. Where only the counter was lost, and the clock is
 -- behind, the streams tell how far it had come: Redis refuses an id that does not rise, in the middle of a script.
@@ -24,10 +26,10 @@ local function last_id(of)
   return 0
 end
 
--- Whoever wrote the counter anew did not look at what waits.
-local function next_generation()
-  local last = math.max(tonumber(call('GET', counter)) or last_id(streams[1]), last_id(waiting))
-  local placed = string.format('%.0f', math.max(last, time[1] * 1000000 + time[2]) + 1)
+local function next_generation(above)
+  last = math.max(last or tonumber(call('GET', counter)) or last_id(streams[1]), above or 0, time[1] * 1000000 + time[2])
+  last = last + 1
+  local placed = string.format('%.0f', last)
   call('SET', counter, placed)
   return placed
 end
@@ -88,12 +90,16 @@ end
 function ask.c(item, gate)
   local holders, queue = prefix .. 'gate:' .. gate.name, prefix .. 'queue:' .. gate.name
   -- More than the limit hold places when a deploy lowered it: who can wait, does.
-  local has = call('HEXISTS', holders, item.submission) == 1
-  if has and call('HLEN', holders) <= gate.first then return end
+  gate.has = call('HEXISTS', holders, item.submission) == 1
+  local taken = call('HLEN', holders)
+  if gate.has and taken <= gate.first then return end
   local first = call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]
   -- Nobody looks for lost places before somebody waits.
-  if not has and not first and call('HLEN', holders) >= gate.first then take_back_lost(holders) end
-  local room = call('HLEN', holders) < gate.first
+  if not gate.has and not first and taken >= gate.first then
+    take_back_lost(holders)
+    taken = call('HLEN', holders)
+  end
+  local room = taken < gate.first
   -- There is room, and somebody waits: he was cancelled, or who should have opened to him died. It is opened now.
   if room and first then item.freed = true end
   if not room or (first and tonumber(first) < tonumber(item.submission)) then return 'w', gate.name end
@@ -164,7 +170,7 @@ end
 -- Who does not start now keeps no place.
 local function give_back(item)
   for _, gate in ipairs(item.gates) do
-    if gate.kind == 'c' and call('HDEL', prefix .. 'gate:' .. gate.name, item.submission) == 1 then
+    if gate.kind == 'c' and gate.has ~= false and call('HDEL', prefix .. 'gate:' .. gate.name, item.submission) == 1 then
       item.freed = true
     end
   end
@@ -175,9 +181,19 @@ local function leave_stream(item)
   call('XDEL', item.stream, item.id)
 end
 
+-- Whoever wrote the counter anew did not look at what waits. That is rare, and looking costs more than adding.
+local function add_waiting(...)
+  local placed = next_generation()
+  if type(pcall('XADD', waiting, placed .. '-0', ...)) == 'table' then
+    placed = next_generation(last_id(waiting))
+    call('XADD', waiting, placed .. '-0', ...)
+  end
+  return placed
+end
+
 -- The entry carries the limits that it asks for, so that whoever opens the gate need not know the function.
 local function wait(item, name)
-  local placed, asked, fields = next_generation(), {}, {}
+  local asked, fields = {}, {}
   for _, gate in ipairs(item.gates) do
     if gate.kind == 'c' then asked[#asked + 1] = { gate.name, gate.first } end
   end
@@ -186,11 +202,12 @@ local function wait(item, name)
       fields[#fields + 1], fields[#fields + 2] = item.fields[i], item.fields[i + 1]
     end
   end
+  local placed = add_waiting('n', item.submission, 'gt', cmsgpack.pack(asked), unpack(fields))
   call('HSET', item.record, 'g', placed, 's', 'queued', 'n', item.submission, 'f', item.named.f, 'at', 'waiting')
-  call('XADD', waiting, placed .. '-0', 'n', item.submission, 'gt', cmsgpack.pack(asked), unpack(fields))
   leave_stream(item)
   call('ZADD', prefix .. 'queue:' .. name, item.submission, placed)
-  call('ZADD', index, 'NX', now, name)
+  if not indexed[name] then call('ZADD', index, 'NX', now, name) end
+  indexed[name] = true
 end
 
 local function come_later(item, due, rate)

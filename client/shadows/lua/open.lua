@@ -12,9 +12,11 @@ local HOLDERS, DAY_MS = 100, 24 * 3600 * 1000
 local call, pcall, try = redis.call, redis.pcall, pcall
 local time = call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
-local looked, granted = 0, 0
+local looked, granted, last = 0, 0, nil
 -- As the caller's code has them; who waits may know an older number, from before a deploy.
 local numbers = {}
+-- By generation, those that got their places for the caller, who is handed them if no other lies before them.
+local expected = {}
 
 -- The counter follows the clock, so that it rises even over a flush. Where only the counter was lost, and the clock is
 -- behind, the streams tell how far it had come: Redis refuses an id that does not rise, in the middle of a script.
@@ -26,11 +28,20 @@ local function last_id(of)
   return 0
 end
 
--- Whoever wrote the counter anew did not look at what has returned.
-local function next_generation()
-  local last = math.max(tonumber(call('GET', counter)) or last_id(ready), last_id(returned))
-  local placed = string.format('%.0f', math.max(last, time[1] * 1000000 + time[2]) + 1)
+local function next_generation(above)
+  last = math.max(last or tonumber(call('GET', counter)) or last_id(ready), above or 0, time[1] * 1000000 + time[2]) + 1
+  local placed = string.format('%.0f', last)
   call('SET', counter, placed)
+  return placed
+end
+
+-- Whoever wrote the counter anew did not look at what has returned. That is rare, and looking costs more than adding.
+local function bring_back(fields)
+  local placed = next_generation()
+  if type(pcall('XADD', returned, placed .. '-0', unpack(fields))) == 'table' then
+    placed = next_generation(last_id(returned))
+    call('XADD', returned, placed .. '-0', unpack(fields))
+  end
   return placed
 end
 
@@ -77,22 +88,26 @@ local function hold(name, submission, who, key, generation)
   call('PEXPIRE', prefix .. 'gate:' .. name, DAY_MS)
 end
 
+local function hold_all(asked, submission, who, key, generation)
+  for _, gate in ipairs(asked) do hold(gate[1], submission, who, key, generation) end
+end
+
 -- The gate at which it must wait, though this one is open.
 local function closed(asked, submission)
   for _, gate in ipairs(asked) do
     local holders = prefix .. 'gate:' .. gate[1]
     local most = numbers[gate[1]] or gate[2]
-    if call('HEXISTS', holders, submission) == 0 and call('HLEN', holders) >= most then return gate[1] end
+    if call('HLEN', holders) >= most and call('HEXISTS', holders, submission) == 0 then return gate[1] end
   end
 end
 
 local function let_in(placed, submission, fields, key, asked)
-  local returns = next_generation()
-  for _, gate in ipairs(asked) do hold(gate[1], submission, '', key, returns) end
+  local returns, who = bring_back(fields), granted < room and consumer or ''
+  hold_all(asked, submission, who, key, returns)
+  if who ~= '' then expected[returns] = { asked, submission, key } end
   if pcall('HGET', prefix .. 'task:' .. key, 'g') == placed then
     call('HSET', prefix .. 'task:' .. key, 'g', returns, 'at', 'returned')
   end
-  call('XADD', returned, returns .. '-0', unpack(fields))
   call('XDEL', waiting, placed .. '-0')
   granted = granted + 1
 end
@@ -105,10 +120,12 @@ local function read(placed)
   return entry[2], named.k or '', unpacked(named.gt)
 end
 
--- Returns whether it has to be looked at again. Who is gone from the waiting was cancelled.
+-- Returns whether it has to be looked at again. Who is gone from the waiting was cancelled. At a gate whose number is
+-- known nobody is read in vain.
 local function open(name)
-  local queue = prefix .. 'queue:' .. name
+  local queue, holders, most = prefix .. 'queue:' .. name, prefix .. 'gate:' .. name, numbers[name]
   while looked < LIMIT do
+    if most and call('HLEN', holders) >= most then return false end
     local first = call('ZRANGE', queue, 0, 0, 'WITHSCORES')
     if not first[1] then
       call('ZREM', index, name)
@@ -133,8 +150,8 @@ end
 local names, next_look = {}, -1
 for i = FIRST, #ARGV, FIELDS do
   take_back(ARGV[i], ARGV[i + 1], ARGV[i + 2])
+  if not numbers[ARGV[i]] then names[#names + 1] = ARGV[i] end
   numbers[ARGV[i]] = tonumber(ARGV[i + 3])
-  names[#names + 1] = ARGV[i]
 end
 local looks = #names == 0
 if looks then
@@ -153,8 +170,6 @@ end
 if call('XLEN', waiting) == 0 then call('DEL', waiting) end
 if granted == 0 then return { {}, next_look } end
 
-pcall('XGROUP', 'CREATE', returned, 'workers', '0', 'MKSTREAM')
-
 -- What lies there may have lost its places meanwhile, as by being parked: without the field it asks like any other.
 local function checked(entry)
   local named, bare = {}, {}
@@ -167,17 +182,26 @@ local function checked(entry)
     if call('HEXISTS', prefix .. 'gate:' .. gate[1], named.n) == 0 then return bare end
   end
   -- What comes from a gate has its places already: with its owner it needs no other call.
-  for _, gate in ipairs(asked) do
-    hold(gate[1], named.n, consumer, named.k or '', string.match(entry[1], '^%d+'))
-  end
+  hold_all(asked, named.n, consumer, named.k or '', string.match(entry[1], '^%d+'))
   return entry[2]
 end
 
-local handed = {}
-local read_now = room > 0 and call('XREADGROUP', 'GROUP', 'workers', consumer, 'COUNT', math.min(room, granted),
-  'STREAMS', returned, '>')
-for _, entry in ipairs(read_now and read_now[1][2] or {}) do
-  handed[#handed + 1] = { RETURNED, entry[1], checked(entry), 1 }
+local function read_returned()
+  return pcall('XREADGROUP', 'GROUP', 'workers', consumer, 'COUNT', math.min(room, granted), 'STREAMS', returned, '>')
 end
+
+local handed, came = {}, room > 0 and read_returned()
+-- Whoever settles the last entry of that stream deletes it, and its group.
+if room == 0 or came and came.err then
+  pcall('XGROUP', 'CREATE', returned, 'workers', '0', 'MKSTREAM')
+  came = room > 0 and read_returned()
+end
+for _, entry in ipairs(came and came[1][2] or {}) do
+  local generation = string.match(entry[1], '^%d+')
+  handed[#handed + 1] = { RETURNED, entry[1], expected[generation] and entry[2] or checked(entry), 1 }
+  expected[generation] = nil
+end
+-- Others lay before these, which go to any worker now.
+for generation, each in pairs(expected) do hold_all(each[1], each[2], '', each[3], generation) end
 if granted > #handed then call('PUBLISH', prefix .. 'signal', 'work') end
 return { handed, next_look }
