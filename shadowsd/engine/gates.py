@@ -74,8 +74,12 @@ class Gates:
         try:
             while self._asking:
                 consumer = self._asking[0].running.entry.consumer
-                batch = [each for each in self._asking[:MOST_ITEMS] if each.running.entry.consumer == consumer]
-                self._asking = [each for each in self._asking if each not in batch]
+                batch: list[Asking] = []
+                rest: list[Asking] = []
+                for each in self._asking:
+                    is_next = len(batch) < MOST_ITEMS and each.running.entry.consumer == consumer
+                    (batch if is_next else rest).append(each)
+                self._asking = rest
                 await self._ask_batch(batch, consumer)
         finally:
             self._busy = False

@@ -118,9 +118,11 @@ class Places:
         try:
             while self._openings:
                 consumer = self._openings[0].consumer
-                batch = [each for each in self._openings if each.consumer == consumer][:MOST_ITEMS]
-                taken = set(batch)
-                self._openings = [each for each in self._openings if each not in taken]
+                batch: list[Opening] = []
+                rest: list[Opening] = []
+                for each in self._openings:
+                    (batch if len(batch) < MOST_ITEMS and each.consumer == consumer else rest).append(each)
+                self._openings = rest
                 reserved, self._reserved = self._reserved, 0
                 rows: Rows = []
                 try:

@@ -92,12 +92,12 @@ local function hold_all(asked, submission, who, key, generation)
   for _, gate in ipairs(asked) do hold(gate[1], submission, who, key, generation) end
 end
 
--- The gate at which it must wait, though this one is open.
-local function closed(asked, submission)
+-- The gate at which it must wait, though there is room at the one that is named.
+local function closed(asked, submission, roomy)
   for _, gate in ipairs(asked) do
-    local holders = prefix .. 'gate:' .. gate[1]
-    local most = numbers[gate[1]] or gate[2]
-    if call('HLEN', holders) >= most and call('HEXISTS', holders, submission) == 0 then return gate[1] end
+    local name, holders = gate[1], prefix .. 'gate:' .. gate[1]
+    local most = numbers[name] or gate[2]
+    if name ~= roomy and call('HLEN', holders) >= most and call('HEXISTS', holders, submission) == 0 then return name end
   end
 end
 
@@ -120,8 +120,8 @@ local function read(placed)
   return entry[2], named.k or '', unpacked(named.gt)
 end
 
--- Returns whether it has to be looked at again. Who is gone from the waiting was cancelled. At a gate whose number is
--- known nobody is read in vain.
+-- Returns whether it has to be looked at again. Who is gone from the waiting was cancelled. Where the number of places is
+-- known, nobody is read before there is room.
 local function open(name)
   local queue, holders, most = prefix .. 'queue:' .. name, prefix .. 'gate:' .. name, numbers[name]
   while looked < LIMIT do
@@ -134,7 +134,7 @@ local function open(name)
     looked = looked + 1
     local placed, submission = first[1], string.format('%.0f', first[2])
     local fields, key, asked = read(placed)
-    local elsewhere = fields and closed(asked, submission)
+    local elsewhere = fields and closed(asked, submission, most and name)
     if elsewhere == name then return false end
     call('ZREM', queue, placed)
     if elsewhere then
