@@ -56,7 +56,7 @@ MOVES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
         ("clear", "scheduled queued", "cancelled"),
         ("claim", "queued", "running"),
         ("admit", "running", "running queued scheduled"),
-        ("open", "queued", "queued running"),
+        ("open", "queued running", "queued running completed failed cancelled"),
         ("takeover", "running", "queued quarantined"),
         ("leave", "running", "queued"),
         ("park", "running", "queued"),

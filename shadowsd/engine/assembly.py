@@ -74,7 +74,9 @@ class Assembly:
         self.verdicts = Verdicts(shadow.codec, worker, slots, self.settler, self.limits, worker.events, hook)
         self.pauses = Pauses(shadow.strikelist, slots, self.verdicts, asides, membership)
         self.watched = watched = Watched(self.control, keys, membership)
-        self.places = places = Places(self.passing, keys, slots, membership, outage, lease.total_seconds())
+        self.places = places = Places(
+            self.passing, keys, slots, membership, outage, lease.total_seconds(), self.settler, settings.ttl_ms
+        )
         self.gates = gates = Gates(self.passing, keys, membership, places)
         self.attempts = Attempts(
             shadow,

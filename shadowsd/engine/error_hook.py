@@ -24,7 +24,7 @@ EXPECTED = "expected a function, async or not, that takes the execution, the exc
 class ErrorHook:
     """Calls one worker's `on_error`."""
 
-    def __init__(self, hook: OnError, spawn: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+    def __init__(self, hook: OnError, spawn: Callable[[Coroutine[Any, Any, None]], object]) -> None:
         """`spawn` runs what an async hook does on the side."""
         self._hook = hook
         self._spawn = spawn

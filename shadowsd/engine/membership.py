@@ -36,11 +36,12 @@ class Membership:
         if self._on_name is not None:
             self._on_name(self.consumer)
 
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Runs something on the side; it is waited for when the worker stops."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def finish_side_work(self) -> None:
         """Waits for what runs on the side."""

@@ -1,7 +1,8 @@
 """Places at limits over all workers: given back when a run ends, and given on to those who wait first.
 
 1. When a run ends, its places go to those who wait first, by `open`. The slot stays taken until the answer is there,
-   since the next of them may come with it: a long queue at a gate costs one round trip a run.
+   since the next of them may come with it. Of a run that came so, `open` writes the outcome, too, if it is a plain one:
+   a long queue at a gate costs one round trip a run.
 2. Places that were lost (their worker died, their entry was cancelled) are found when somebody has to wait for them
    (`admit.lua`), and by a look at all gates where somebody waits: at the signal of whoever may have left one, and once
    a lease period.
@@ -11,33 +12,38 @@ If this process dies between the end of a run and `open`, the place is one of th
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from logging import getLogger
 from time import monotonic
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from redis.exceptions import ResponseError
 
 from shadows.connection import Argument, Link
 from shadows.errors import ConnectionFailed, ServerRefused
-from shadows.keys import Keys
+from shadows.keys import RETURNED, Keys
 from shadows.scripts import OPEN
 
 from .entries import Entry, Held, Rows, held_of, number_of
 from .membership import Membership
 from .outage import Outage
+from .settle import Settler, Verdict
 from .slots import Running, Slots
 
 logger = getLogger("shadows.worker")
 
 # As many as one script may take for its share of Redis's time.
 MOST_ITEMS = 100
+# So that a full call brings no more than half of what one script may carry.
+MOST_BYTES = (1 << 19) // MOST_ITEMS
 # Places expire a day after they were taken (`admit.lua`), so that a lost one for which nobody waits is no leak; those
 # of long runs are kept far more often than that.
 PLACE_MS = 24 * 3600 * 1000
 KEEP_SECONDS = 3600.0
 
 
-class Opening(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Opening:
     """A gate to be opened, and whose place there is free now; nobody's when there was room already."""
 
     consumer: str
@@ -45,6 +51,16 @@ class Opening(NamedTuple):
     number: int
     submission: str = ""
     generation: str = ""
+    # The outcome of the run that ended, where it goes along.
+    verdict: Verdict | None = None
+
+    def arguments(self) -> tuple[Argument, ...]:
+        """As the script takes it."""
+        plain = (self.name, self.number, self.submission, self.generation)
+        if self.verdict is None:
+            return (*plain, "")
+        entry, word, body, elapsed_ms, *_ = self.verdict
+        return (*plain, word, entry.key, f"{entry.submission} {entry.attempt} {elapsed_ms}", body)
 
 
 class Feeder(Protocol):
@@ -64,8 +80,9 @@ class Places:
     """Gives the places of one worker's runs back, and looks for those that were lost."""
 
     def __init__(
-        self, link: Link, keys: Keys, slots: Slots, membership: Membership, outage: Outage, lease_seconds: float
-    ) -> None:
+        self, link: Link, keys: Keys, slots: Slots, membership: Membership, outage: Outage, lease_seconds: float,
+        settler: Settler, ttl_ms: int,
+    ) -> None:  # fmt: skip
         self._link = link
         self._prefix = keys.prefix
         self._heads = [keys.streams[1], keys.waiting, keys.gates, keys.generation, keys.leases, keys.stream]
@@ -79,7 +96,10 @@ class Places:
         self._opening = self._wants_look = self._looking = False
         self._looked = 0.0
         self.keep_seconds = KEEP_SECONDS
+        self._settler = settler
+        self._ttl_ms = ttl_ms
         slots.on_finish = self._run_ended
+        settler.goes_along = self._goes_along
 
     def serve(self, reader: Feeder, has_gates: Callable[[], bool]) -> None:
         """Entries that come with an answer go to `reader`; `has_gates` tells whether a task that this worker knows
@@ -103,6 +123,17 @@ class Places:
         self._slots.reserved += 1
         self.give_back(running.entry, running.places)
 
+    def _goes_along(self, verdict: Verdict) -> bool:
+        """Whether the outcome of a run that has just ended goes with its place. What has a successor is for `settle`,
+        and what did not wait at a gate goes there with others."""
+        last = self._openings[-1] if self._openings else None
+        if last is None or last.generation != verdict.entry.generation or verdict.entry.place != RETURNED:
+            return False
+        if verdict.word not in "cfx" or verdict.following or verdict.cause or verdict.size > MOST_BYTES:
+            return False
+        last.verdict = verdict
+        return True
+
     def give_back(self, entry: Entry, places: Held) -> None:
         self.open_soon(
             Opening(entry.consumer, name, number, entry.submission, entry.generation) for name, number in places
@@ -112,7 +143,8 @@ class Places:
         self._openings += openings
         if self._openings and not self._opening:
             self._opening = True
-            self._membership.spawn(self._open_all())
+            # Cancelled before it began, it would not get to its end.
+            self._membership.spawn(self._open_all()).add_done_callback(self._over)
 
     async def _open_all(self) -> None:
         try:
@@ -128,11 +160,27 @@ class Places:
                 try:
                     rows = await self._open_batch(batch, consumer, reserved)
                 finally:
+                    self._send_alone(batch)
                     self._slots.reserved -= reserved
                     self._start(rows, consumer)
                     self._slots.wake()
         finally:
             self._opening = False
+
+    def _over(self, opening: asyncio.Task[None]) -> None:
+        if opening.cancelled():
+            self._opening = False
+            self._send_alone(self._openings)
+
+    def _send_alone(self, openings: list[Opening]) -> None:
+        """Outcomes that did not get through with their places, for whatever reason."""
+        for each in openings:
+            self._went_along(each, written=False)
+
+    def _went_along(self, opening: Opening, *, written: bool) -> None:
+        verdict, opening.verdict = opening.verdict, None
+        if verdict is not None:
+            self._settler.went_along(verdict, written=written)
 
     async def _open_batch(self, batch: list[Opening], consumer: str, reserved: int) -> Rows:
         try:
@@ -163,10 +211,12 @@ class Places:
 
     async def _open(self, batch: list[Opening], consumer: str, reserved: int) -> Rows:
         room = reserved if self._reader.accepts and consumer == self._membership.consumer else 0
-        arguments: list[Argument] = [self._prefix, consumer, room, 0]
+        arguments: list[Argument] = [self._prefix, consumer, room, 0, self._ttl_ms]
         for each in batch:
-            arguments += (each.name, each.submission, each.generation, each.number)
-        rows, next_look = await self._link.run(OPEN, self._heads, arguments)
+            arguments += each.arguments()
+        rows, next_look, settled = await self._link.run(OPEN, self._heads, arguments)
+        for each, written in zip([each for each in batch if each.verdict is not None], settled, strict=True):
+            self._went_along(each, written=bool(written))
         if next_look >= 0:
             self.look()
         return [(number_of(id), fields, place, deliveries) for place, id, fields, deliveries in rows]
@@ -215,8 +265,8 @@ class Places:
                 self._looked = monotonic()
                 offset = 0
                 while offset >= 0:
-                    arguments: list[Argument] = [self._prefix, self._membership.consumer, 0, offset]
-                    _, offset = await self._link.run(OPEN, self._heads, arguments)
+                    arguments: list[Argument] = [self._prefix, self._membership.consumer, 0, offset, self._ttl_ms]
+                    _, offset, _ = await self._link.run(OPEN, self._heads, arguments)
         except (ConnectionFailed, ServerRefused, ResponseError) as error:
             logger.debug("Looking at the gates failed, and comes again: %s", error)
         finally:

@@ -93,6 +93,9 @@ class Settler:
         self._waiting: deque[Verdict] = deque()
         self._sender: asyncio.Task[None] | None = None
         self._abandoned = False
+        # Whether somebody else's next call brings a verdict; those that one does are not written yet.
+        self.goes_along: Callable[[Verdict], bool] = lambda verdict: False
+        self._gone_along = 0
         self.done = 0
         self.fenced = 0
 
@@ -100,9 +103,23 @@ class Settler:
         """Queues a verdict; its entry must be in the slots' table of unsettled ones."""
         if self._abandoned:
             return  # the end of a task that did not let itself be stopped: its worker has left
+        if self.goes_along(verdict):
+            self._gone_along += 1
+            return
         self._waiting.append(verdict)
         # Cancelled before it began, it never cleared its place.
         if self._sender is None or self._sender.done():
+            self._start()
+
+    def went_along(self, verdict: Verdict, *, written: bool) -> None:
+        """The call that brought a verdict is over; when that did not write it, it is sent like any other."""
+        self._gone_along -= 1
+        if written:
+            self.done += 1
+            self._slots.settled(verdict.entry.generation)
+            return
+        self._waiting.append(verdict)
+        if not self._abandoned and (self._sender is None or self._sender.done()):
             self._start()
 
     def _start(self) -> asyncio.Task[None]:
@@ -197,9 +214,16 @@ class Settler:
 
     async def flushed(self) -> None:
         """Waits until every verdict is written."""
-        while not self._abandoned and (self._waiting or (self._sender is not None and not self._sender.done())):
+        while not self._abandoned and (self._unwritten or (self._sender is not None and not self._sender.done())):
+            if self._gone_along:
+                await self._slots.change()
+                continue
             sender = self._sender
             await asyncio.wait([self._start() if sender is None or sender.done() else sender])
+
+    @property
+    def _unwritten(self) -> bool:
+        return bool(self._waiting or self._gone_along)
 
     def abandon(self) -> None:
         """Stops writing: what is left stays pending, and is given to another worker at the sign-off."""

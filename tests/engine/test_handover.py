@@ -55,10 +55,10 @@ def per_task(server: RedisServer) -> Counter[str]:
     return Counter({name: count / COUNT for name, count in calls.items() if count > COUNT / 10})  # type: ignore[misc]
 
 
-async def test_waiting_at_a_limit_takes_a_dozen_commands_and_being_handed_its_place_and_settled_thirty(
+async def test_waiting_at_a_limit_takes_a_dozen_commands_and_a_run_that_is_handed_over_two_dozen(
     own_redis: RedisServer,
 ) -> None:
-    """They were 18 and 40, among them one that reads the heads and tails of whole streams, and one that fails."""
+    """They were 16 and 42, in two calls, with one that reads the ends of a whole stream and one that mostly fails."""
     hold = asyncio.Event()
     async with Shadow(url=own_redis.url) as shadows:
         held = gate(hold)
@@ -76,7 +76,7 @@ async def test_waiting_at_a_limit_takes_a_dozen_commands_and_being_handed_its_pl
             await wait_until(lambda: worker.settler.done == COUNT + 1, "all have run")
             handed = per_task(own_redis)
     assert waiting.total() <= 12 * ASIDE, waiting
-    assert handed.total() <= 32 * ASIDE, handed
+    assert handed.total() <= 27 * ASIDE, handed
 
 
 async def placed(shadows: Shadow, execution: Execution) -> tuple[str, dict[bytes, bytes]]:

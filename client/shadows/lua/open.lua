@@ -1,13 +1,15 @@
--- queued -> queued, running
+-- queued, running -> queued, running, completed, failed, cancelled
 -- Opens gates: takes back the places of runs that ended, and lets in who waits first; the first of them are handed to
--- the caller at once, up to its room, and the others wait for any worker. Without runs it looks at 20 gates where
--- somebody waits, from `offset` on, and takes back the places of those that are neither running nor on their way.
--- Returns {entries as {place, id, fields, deliveries}, the offset of the next look, -1 when none is needed}; of the
--- entries those that have their places have a field `gt`.
+-- the caller at once, up to its room, and the others wait for any worker. With a run that was handed over so comes its
+-- outcome. Without runs it looks at 20 gates where somebody waits, from `offset` on, and takes back the places of those
+-- that are neither running nor on their way.
+-- Returns {entries as {place, id, fields, deliveries}, the offset of the next look, -1 when none is needed, a number for
+-- each outcome: 1 written, 0 for `settle` to judge}; of the entries those that have their places have a field `gt`.
 local returned, waiting, index, counter, leases, ready = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local prefix, consumer, room, offset = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local FIRST, FIELDS, LIMIT, GATES, RETURNED = 5, 4, 200, 20, 2
+local prefix, consumer, room, offset, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local FIRST, FIELDS, OUTCOME_FIELDS, LIMIT, GATES, RETURNED = 6, 5, 3, 200, 20, 2
 local HOLDERS, DAY_MS = 100, 24 * 3600 * 1000
+local WORDS = { c = 'completed', f = 'failed', x = 'cancelled' }
 
 local call, pcall, try = redis.call, redis.pcall, pcall
 local time = call('TIME')
@@ -49,6 +51,26 @@ end
 local function unpacked(value)
   local fine, seen = try(cmsgpack.unpack, value or '')
   return fine and type(seen) == 'table' and seen or {}
+end
+
+-- The plain end of a run that is the caller's, as `settle` writes it; that leaves nothing to do for it. What is deleted
+-- comes first: a server that is out of memory takes it, and then the rest.
+local function settle(generation, word, key, meta, body)
+  local id, record = generation .. '-0', prefix .. 'task:' .. key
+  local owned = pcall('XPENDING', returned, 'workers', id, id, 1, consumer)
+  if owned.err or not owned[1] or pcall('HGET', record, 'g') ~= generation then return 0 end
+  call('XACK', returned, 'workers', id)
+  call('XDEL', returned, id)
+  word = WORDS[word]
+  if ttl == 0 then
+    call('DEL', record)
+  else
+    local outcome = word .. ' ' .. meta .. ' ' .. math.floor(now) .. ' ' .. consumer
+    call('HSET', record, 's', word, 'o', outcome, 'r', body)
+    call('PEXPIRE', record, ttl)
+  end
+  call('PUBLISH', prefix .. 'state:' .. key, string.match(meta, '^%S+') .. ' ' .. word)
+  return 1
 end
 
 -- Only that of this very run: a retry of it may have the place by now, or the worker that took it from a dead one. Who
@@ -147,11 +169,17 @@ local function open(name)
   return true
 end
 
-local names, next_look = {}, -1
-for i = FIRST, #ARGV, FIELDS do
-  take_back(ARGV[i], ARGV[i + 1], ARGV[i + 2])
-  if not numbers[ARGV[i]] then names[#names + 1] = ARGV[i] end
-  numbers[ARGV[i]] = tonumber(ARGV[i + 3])
+local names, settled, next_look, cursor = {}, {}, -1, FIRST
+while cursor <= #ARGV do
+  local name, number, submission, generation, word = unpack(ARGV, cursor, cursor + FIELDS - 1)
+  cursor = cursor + FIELDS
+  if word ~= '' then
+    settled[#settled + 1] = settle(generation, word, unpack(ARGV, cursor, cursor + OUTCOME_FIELDS - 1))
+    cursor = cursor + OUTCOME_FIELDS
+  end
+  take_back(name, submission, generation)
+  if not numbers[name] then names[#names + 1] = name end
+  numbers[name] = tonumber(number)
 end
 local looks = #names == 0
 if looks then
@@ -168,7 +196,10 @@ for _, name in ipairs(names) do
   end
 end
 if call('XLEN', waiting) == 0 then call('DEL', waiting) end
-if granted == 0 then return { {}, next_look } end
+if granted == 0 then
+  if #settled > 0 and call('XLEN', returned) == 0 then call('DEL', returned) end
+  return { {}, next_look, settled }
+end
 
 -- What lies there may have lost its places meanwhile, as by being parked: without the field it asks like any other.
 local function checked(entry)
@@ -204,4 +235,4 @@ end
 -- Others lay before these, which go to any worker now.
 for generation, each in pairs(expected) do hold_all(each[1], each[2], '', each[3], generation) end
 if granted > #handed then call('PUBLISH', prefix .. 'signal', 'work') end
-return { handed, next_look }
+return { handed, next_look, settled }

@@ -121,7 +121,10 @@ local function settle(record, place, number, verdict, meta, body, i)
     -- A lost record does not lose the outcome: it is written anew.
     local entry = call('XRANGE', stream, id, id)[1]
     if not entry then return 2 end
-    call('HSET', record, 'g', number, 'f', entry[2][4])
+    call('HSET', record, 'g', number)
+    for at = 1, #entry[2], 2 do
+      if entry[2][at] == 'f' then call('HSET', record, 'f', entry[2][at + 1]) end
+    end
   end
   local follows = #verdict > 1
   if follows then
