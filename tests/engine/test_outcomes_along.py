@@ -12,6 +12,7 @@ import pytest
 from shadows import ConcurrencyLimit, ExecutionState, Perpetual, Retry, Shadow, Worker
 from shadows.execution import Execution
 from shadows.scripts import OPEN, SETTLE
+from shadows.testing import RedisServer
 from shadowsd.engine.places import MOST_BYTES
 from tests.faults.conftest import runs
 from tests.faults.gated import all_is_gone, some_wait
@@ -248,3 +249,13 @@ async def test_an_opening_that_never_began_leaves_the_outcome_to_the_settler(sha
         assert await execution.get_result(timeout=5) == 7
         membership.spawn = spawn  # type: ignore[method-assign]
         it.worker._parts.places.open_soon([])
+
+
+async def test_a_server_that_is_out_of_memory_takes_it(own_redis: RedisServer) -> None:
+    """Whoever ends frees memory, and who waits behind it must not wait for that."""
+    async with Shadow(url=own_redis.url) as shadows, handed(shadows, seven) as (it, _):
+        await shadows.add(it.task)(3)
+        await some_wait(shadows, 1)
+        with own_redis.configured("maxmemory", 1):
+            it.second.set()
+            await wait_until(lambda: it.worker.settler.done == 3, "both are written down")
