@@ -74,11 +74,10 @@ local function settle(generation, word, key, meta, body)
 end
 
 -- Only that of this very run: a retry of it may have the place by now, or the worker that took it from a dead one. Who
--- was let in and runs without having asked again is not named yet.
-local function take_back(name, submission, generation)
-  local held = call('HGET', prefix .. 'gate:' .. name, submission)
-  local holder = unpacked(held)
-  if holder[3] == generation and (holder[1] == consumer or holder[1] == '') then
+-- was let in and runs without having asked again is not named yet. A run whose outcome was just written had no such heir.
+local function take_back(name, submission, generation, was_last)
+  local holder = was_last and {} or unpacked(call('HGET', prefix .. 'gate:' .. name, submission))
+  if was_last or holder[3] == generation and (holder[1] == consumer or holder[1] == '') then
     call('HDEL', prefix .. 'gate:' .. name, submission)
   end
 end
@@ -172,12 +171,14 @@ end
 local names, settled, next_look, cursor = {}, {}, -1, FIRST
 while cursor <= #ARGV do
   local name, number, submission, generation, word = unpack(ARGV, cursor, cursor + FIELDS - 1)
+  local written
   cursor = cursor + FIELDS
   if word ~= '' then
-    settled[#settled + 1] = settle(generation, word, unpack(ARGV, cursor, cursor + OUTCOME_FIELDS - 1))
+    written = settle(generation, word, unpack(ARGV, cursor, cursor + OUTCOME_FIELDS - 1))
+    settled[#settled + 1] = written
     cursor = cursor + OUTCOME_FIELDS
   end
-  take_back(name, submission, generation)
+  take_back(name, submission, generation, written == 1)
   if not numbers[name] then names[#names + 1] = name end
   numbers[name] = tonumber(number)
 end
@@ -195,8 +196,9 @@ for _, name in ipairs(names) do
     next_look = next_look + 1
   end
 end
-if call('XLEN', waiting) == 0 then call('DEL', waiting) end
 if granted == 0 then
+  -- Where somebody was let in, a call like this follows his run.
+  if call('XLEN', waiting) == 0 then call('DEL', waiting) end
   if #settled > 0 and call('XLEN', returned) == 0 then call('DEL', returned) end
   return { {}, next_look, settled }
 end
