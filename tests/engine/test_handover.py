@@ -76,7 +76,7 @@ async def test_waiting_at_a_limit_takes_a_dozen_commands_and_a_run_that_is_hande
             await wait_until(lambda: worker.settler.done == COUNT + 1, "all have run")
             handed = per_task(own_redis)
     assert waiting.total() <= 12 * ASIDE, waiting
-    assert handed.total() <= 27 * ASIDE, handed
+    assert handed.total() <= 24 * ASIDE, handed
 
 
 async def placed(shadows: Shadow, execution: Execution) -> tuple[str, dict[bytes, bytes]]:
