@@ -57,7 +57,7 @@ class Gates:
         still, or has left by itself."""
         handed = self._places.came_with(running.entry)
         # What it waited for is all that it asks for.
-        if handed and running.places == tuple((each.name, each.first) for each in terms):
+        if handed and running.places == tuple([(each.name, each.first) for each in terms]):
             return PASSES
         asking = Asking(running, terms, asyncio.get_running_loop().create_future())
         self._asking.append(asking)

@@ -46,8 +46,9 @@ class Injection:
     """What one function declares. `needed` is False where that is nothing, and the rest can be skipped."""
 
     __slots__ = (
-        "acting", "acting_around", "acting_by_annotation", "acts", "defaults", "function", "gates", "known", "name",
-        "needed", "parameters", "perpetual", "positional", "retry", "timeout", "values", "values_around", "wrapping",
+        "acting", "acting_around", "acting_by_annotation", "acts", "by_value", "constant", "defaults", "function",
+        "gates", "known", "name", "needed", "parameters", "perpetual", "positional", "retry", "timeout", "values",
+        "values_around", "wrapping",
     )  # fmt: skip
 
     def __init__(self, function: Callable[..., Any], around: Around = NOTHING) -> None:
@@ -67,6 +68,9 @@ class Injection:
             + [(name, each) for name, each in annotated if isinstance(each, Gate)],
             key=lambda item: "dwcr".index(item[1].kind),
         )
+        self.by_value = any(argument is not None for argument, _ in self.gates)
+        # By the name of the task, what gates that mind no argument ask for: an execution that waits asks twice.
+        self.constant: dict[str, tuple[Terms, ...]] = {}
         self.defaults = _defaults(function) if self.gates else {}
         given = around.of(function, self.name, [*self.parameters.items(), *annotated])
         self.acting_around = [item for item in given if isinstance(item[1], ACTS_ON_TASK)]
@@ -82,11 +86,16 @@ class Injection:
 
     def terms(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Terms, ...]:
         """What the gates ask for in a call of the task `name` with these arguments."""
+        if name in self.constant:
+            return self.constant[name]
         provided = {**self.defaults, **dict(zip(self.positional, args, strict=False)), **kwargs}
-        return tuple(
+        terms = tuple(
             gate.terms(name, argument, provided.get(argument) if argument is not None else None)
             for argument, gate in self.gates
         )
+        if not self.by_value:
+            self.constant[name] = terms
+        return terms
 
     def enter(self, context: TaskContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> "Resolved":
         """The dependencies of one run, for `async with`; explicit arguments take their place."""

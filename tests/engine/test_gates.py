@@ -10,6 +10,7 @@ from shadows import ConcurrencyLimit, ExecutionState, Shadow, Worker
 from shadows.scripts import ADMIT
 from shadowsd.engine.entries import Entry, held_of
 from shadowsd.engine.hosting import Suspects
+from shadowsd.engine.inject import Injection
 from tests.faults.conftest import brief_shadow
 from tests.faults.gated import all_is_gone
 from tests.faults.test_lost_replies import runs
@@ -164,3 +165,14 @@ async def test_more_than_one_call_takes_are_asked_for_and_opened(shadows: Shadow
     await finish(shadows, concurrency=250)
     assert sorted(ran) == list(range(500))
     await all_is_gone(shadows)
+
+
+def test_what_limits_of_a_whole_task_ask_for_is_worked_out_once() -> None:
+    """An execution that waits asks twice, and is the same for all arguments; for values of one it is not."""
+
+    async def by_value(number: int, limit: ConcurrencyLimit = ConcurrencyLimit("number", 1)) -> None: ...
+
+    whole, valued = Injection(alone), Injection(by_value)
+    assert whole.terms("alone", (1,), {}) is whole.terms("alone", (2,), {})
+    assert whole.terms("alone", (1,), {}) != whole.terms("renamed", (1,), {})
+    assert valued.terms("by_value", (1,), {}) != valued.terms("by_value", (2,), {})
