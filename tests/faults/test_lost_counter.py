@@ -39,7 +39,8 @@ async def lose_counter(shadows: Shadow, *streams: str, furthest: str = OTHERS) -
                 await redis.xgroup_create(stream, "workers", "0", mkstream=True)
         for stream in (*shadows.keys.streams, *streams):
             ahead = now + HOUR_US * (hours if stream == shadows.keys.stream else 5)
-            await redis.xdel(stream, await redis.xadd(stream, {"k": ""}, id=f"{ahead}-0"))
+            async with redis.pipeline() as both:  # at once: no worker that waits there sees it
+                await both.xadd(stream, {"k": ""}, id=f"{ahead}-0").xdel(stream, f"{ahead}-0").execute()
         await redis.delete(shadows.keys.generation)
     return now + HOUR_US * hours
 

@@ -9,6 +9,7 @@ import pytest
 from shadows import ConcurrencyLimit, Disposition, Once, Retry, Shadow
 from shadows.connection import Link
 from shadows.execution import ExecutionProgress
+from shadows.why import read_why
 from shadowsd.observe.depths import DepthGauge, Depths
 from tests.faults.conftest import SCRIPTS, runs
 from tests.features.workers import finish, working
@@ -109,6 +110,7 @@ async def use_client(far: Shadow, journal: str) -> None:
     assert await used.get_result(timeout=5) == "used"
     assert [event["type"] async for event in used.subscribe()][-1] == "state"
     assert await far.cancel("used") is False
+    assert (await read_why(far, "damaged")).quarantine_id
     (worker,) = await far.task_workers("rest")
     assert [each.name for each in await far.workers()] == [worker.name]
     await wait_until(lambda: depths_of(far), "what waits can be read")

@@ -178,7 +178,12 @@ async def test_after_a_flush_the_living_go_on(
         assert "joins again" not in worker.output
         assert "reclaimed" not in worker.output
         assert told(worker) == (0, 0)
-    assert sum([worker.output.count("had lost everything") for worker in workers]) == 4
+
+    def tells() -> int:
+        return sum([worker.output.count("had lost everything") for worker in workers])
+
+    await wait_until(lambda: tells() >= 4, "the log tells of each")
+    assert tells() == 4
 
 
 async def test_a_server_that_comes_back_empty_is_used_again(
