@@ -36,7 +36,7 @@ UNIT = """\
 
 [Unit]
 Description=Background tasks of {shadow} (shadowsd)
-{after}# A daemon that was killed is started again, however often; one with wrong settings (78, below) is not.
+{after}# A daemon that was killed is started again, however often; one with wrong settings (2 and 78, below) is not.
 StartLimitIntervalSec=0
 
 [Service]
@@ -65,7 +65,7 @@ WatchdogSec=60
 TimeoutAbortSec=10
 Restart=on-failure
 RestartSec=2
-RestartPreventExitStatus=78
+RestartPreventExitStatus=2 78
 # A worker that is killed for its memory is the master's to replace; the service goes on.
 OOMPolicy=continue
 LimitNOFILE=65536

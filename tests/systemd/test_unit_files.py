@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator
 
+from click.testing import CliRunner
+
 from shadows.urls import DEFAULT_URL
 from shadowsd.commands.daemon import run
 from shadowsd.commands.daemon_options import OPTIONS
+from shadowsd.commands.shadowsd import main
+from shadowsd.master.exits import MISCONFIGURED
 from tests.processes import ROOT
 
 UNITS = ROOT / "systemd"
@@ -50,6 +54,14 @@ def test_the_stop_timeout_is_above_the_drain_timeout() -> None:
     drain = next(option for option in run.params if option.name == "drain_timeout").default
     assert drain == "25s"
     assert seconds > 25 + 10, "handing back and signing off take up to 8 s"
+
+
+def test_what_would_end_the_same_way_is_not_started_again() -> None:
+    """An option that there is not ended it with 2, which systemd tried again every 2 s, for ever."""
+    wrong = CliRunner().invoke(main, ["run", "--task", "myapp.tasks"]).exit_code
+    printed = CliRunner().invoke(main, ["unit", "--tasks", "myapp.tasks"]).output.splitlines()
+    assert f"RestartPreventExitStatus={wrong} {MISCONFIGURED}" in settings("shadowsd.service")
+    assert f"RestartPreventExitStatus={wrong} {MISCONFIGURED}" in printed
 
 
 def test_every_variable_of_the_example_is_an_option() -> None:
