@@ -115,3 +115,11 @@ def test_the_readme_holds_two_commands_that_start_from_a_bare_python() -> None:
     for command in commands.values():
         assert "\n" not in command
     assert commands["first command"].endswith("&& .venv/bin/shadowsd demo")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/getting-started.md"])
+def test_a_block_can_be_pasted_at_the_prompt(page: str) -> None:
+    """That of Python 3.12 ends a block at its first blank line; the rest was an `IndentationError`, once."""
+    for block in blocks_of(page):
+        if block.language == "python" and not block.mark.startswith("file"):
+            assert not re.search(r"\n\n+ ", block.text), f"{page}:{block.line}"
