@@ -18,8 +18,8 @@ from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
+from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from . import lazy
@@ -121,9 +121,15 @@ class Server:
 
     def unreachable(self, error: BaseException) -> ConnectionFailed:
         """The error for a call that did not come through."""
-        what = str(error) or type(error).__name__
+        what = (str(error) or type(error).__name__).rstrip(".")
+        if isinstance(error, AuthenticationError):
+            # It is there, and answers: who reads otherwise looks at the server and at the network, in vain.
+            return ConnectionFailed(
+                f"Redis at {self.shown_url} did not let this user in: {what}. Put the password into the URL "
+                "(SHADOWS_URL), as in redis://:password@localhost:6379/0, or redis://user:password@localhost:6379/0."
+            )
         return ConnectionFailed(
-            f"Redis at {self.shown_url} could not be reached within {CALL_SECONDS:g} s: {what.rstrip('.')}. "
+            f"Redis at {self.shown_url} could not be reached within {CALL_SECONDS:g} s: {what}. "
             "Check that the server runs and that the URL (SHADOWS_URL) is right."
         )
 

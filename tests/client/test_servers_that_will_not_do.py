@@ -7,7 +7,7 @@ from redis.credentials import UsernamePasswordCredentialProvider
 
 from shadows import Shadow
 from shadows.connection import Link, Server
-from shadows.errors import ConfigurationError, ServerRefused
+from shadows.errors import ConfigurationError, ConnectionFailed, ServerRefused
 from shadows.subscriptions import Subscriptions
 from shadows.testing import RedisServer
 from tests.waiting import wait_until
@@ -56,6 +56,17 @@ async def test_credentials_may_come_from_a_provider(own_redis: RedisServer) -> N
         assert await shadow.queries.call("ACL", "WHOAMI") == b"worker"
         async with shadow.redis() as redis:
             assert await redis.acl_whoami() == "worker"
+
+
+@pytest.mark.parametrize(("password", "words"), [("", "Authentication required"), (":wrong@", "invalid username-pass")])
+async def test_a_server_that_wants_another_password_says_so(own_redis: RedisServer, password: str, words: str) -> None:
+    """It was called out of reach, which it was not, and nobody was told that the URL takes a password."""
+    own_redis.config("requirepass", "secret")
+    link = Link(Server(own_redis.url.replace("redis://", f"redis://{password}")), "test")
+    with pytest.raises(ConnectionFailed, match=rf"this user in: {words}.*\. Put the password into the URL") as said:
+        await link.call("PING")
+    assert "could not be reached" not in str(said.value)
+    await link.close()
 
 
 async def test_a_replica_without_its_primary_refuses_and_is_not_out_of_reach(own_redis: RedisServer) -> None:
