@@ -33,10 +33,14 @@ def call(
             raise Unreachable(
                 f"The master at {path} did not answer within {seconds:g} s. Look at its process: it may be stopped."
             ) from None
+        except PermissionError:
+            raise Unreachable(
+                f"The control socket {path} is not for this user. Ask as root (`sudo`), or as the user of the daemon."
+            ) from None
         except OSError as error:
             raise Unreachable(
                 f"No master answers at {path} ({error.strerror or error}). Start one with `shadowsd --tasks ...`, or "
-                "name its control socket with --control."
+                "name the one that runs: its set of tasks with --shadows, or its control socket with --control."
             ) from None
     if not line:
         raise Unreachable(f"The master at {path} ended before it answered.")

@@ -1,6 +1,9 @@
 """What commands say when the master does not answer as it should, and which master they mean."""
 
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -36,6 +39,35 @@ def test_what_a_master_refuses_is_said_in_its_own_words(tmp_path: Path) -> None:
         pytest.raises(click.ClickException, match=r"^there is no such command$"),
     ):
         call(path, None, {"command": "dance"})
+
+
+def test_whoever_may_not_ask_the_master_is_told_who_may(tmp_path: Path) -> None:
+    """It was told to start a daemon, or to name another socket: neither helps."""
+    tmp_path.chmod(0o700)
+    with master_that_says(tmp_path, b"{}\n") as path:
+        with (
+            somebody_else(tmp_path),
+            pytest.raises(Unreachable, match=rf"^The control socket {path} is not for this user\. Ask as root"),
+        ):
+            call(path, None, {"command": "status"})
+        call(path, None, {"command": "status"})
+
+
+@contextmanager
+def somebody_else(directory: Path) -> Iterator[None]:
+    """For a while we are another user, or, as we can't be one, may not look into our directory."""
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+    else:
+        directory.chmod(0)
+        try:
+            yield
+        finally:
+            directory.chmod(0o700)
 
 
 def test_without_a_control_path_the_master_of_the_shadow_is_found(
