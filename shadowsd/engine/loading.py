@@ -76,10 +76,17 @@ def load_module(option: str, path: str, directory: Path) -> None:
             raise broken(option, path, error) from None
         raise ConfigurationError(
             f"{option} {path}: there is no module {error.name!r}, neither in {directory.resolve()} nor among the "
-            "installed ones. Start from the directory that holds it, or pass that as --app-dir."
+            f"installed ones. {remedy(module)}"
         ) from None
     except (Exception, SystemExit) as error:
         raise broken(option, path, error) from None
+
+
+def remedy(module: str) -> str:
+    """What to do about a module that there is not; many give the file's name first."""
+    if module.endswith(".py"):
+        return f"Name the module, without the .py of its file: {module.removesuffix('.py')}."
+    return "Start from the directory that holds it, or pass that as --app-dir."
 
 
 def broken(option: str, path: str, error: BaseException) -> BrokenModule:

@@ -172,6 +172,7 @@ def test_json_logs_have_one_object_a_line(shadow: Shadow) -> None:
         ("chores.nowhere", "there is no module 'chores.nowhere'"),
         ("chores:colection", "Did you mean 'collection'?"),
         ("chores.py", "there is no module 'chores.py'"),
+        ("chores.py", "Name the module, without the .py of its file: chores."),
         ("app/chores.py", "for a file app/tasks.py that is app.tasks"),
         ("chores:", "expected module:member or module"),
     ],
