@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -48,6 +49,7 @@ class Child:
             self.stacks_fd, self.given_stacks = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
             undo.pop_all()
         self.stacks: deque[bytes] = deque()
+        self.stacks_at = 0.0
         self.pid: int | None = None
         self.pidfd: int | None = None
         self.spawned_at = 0.0
@@ -110,6 +112,8 @@ class Child:
             if not part:
                 break
             fresh.append(part)
+        if fresh:
+            self.stacks_at = time.monotonic()
         self.stacks.extend(fresh)
         while sum(map(len, self.stacks)) > KEPT_STACK_BYTES and len(self.stacks) > 1:
             self.stacks.popleft()

@@ -44,7 +44,7 @@ def judge(child: Child, how: Exit, oom: bool, max_deaths: int, served_seconds: f
     ending = Ending(
         time.time(), child.pid, child.generation, served_seconds, cause, child.why if child.asked else "",
         child.page.head.done, tuple(f"{task.function}({task.key})" for task in in_flight),
-        "\n".join(stack.splitlines()[-KEPT_STACK_LINES:]),
+        dated(child),
     )  # fmt: skip
     generations = blamed(in_flight, stack, hung=child.hung) if death else ()
     consumer = child.page.consumer
@@ -54,6 +54,15 @@ def judge(child: Child, how: Exit, oom: bool, max_deaths: int, served_seconds: f
         judgement = Judgement("death" if death else "end", cause, generations, max_deaths)
         loss = Loss(consumer, child.slot, judgement)
     return Verdict(death, cause, label_of(child, how, oom), ending, loss)
+
+
+def dated(child: Child) -> str:
+    """The end of what it dumped, and when: somebody may have asked for it long before, and it says nothing of the end
+    then."""
+    if not (lines := child.last_stack.splitlines()[-KEPT_STACK_LINES:]):
+        return ""
+    ago = time.monotonic() - child.stacks_at
+    return "\n".join([f"Its stacks, the last of them {ago:.0f} s before its end:", *lines])
 
 
 def label_of(child: Child, how: Exit, oom: bool) -> str:

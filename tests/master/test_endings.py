@@ -1,5 +1,6 @@
 """What a worker's end means, from what is left of it."""
 
+import os
 from collections.abc import Iterator
 from signal import SIGABRT, SIGKILL, SIGSEGV
 from typing import Any
@@ -103,3 +104,13 @@ def test_nothing_is_taken_from_who_left_by_itself_or_was_never_known_to_redis(ch
 )
 def test_a_cause_says_what_led_to_it(child: Child, how: Exit, oom: bool, known: dict[str, Any], cause: str) -> None:
     assert judged(child, how, 1, oom, **known).cause == cause
+
+
+def test_stacks_that_were_asked_for_before_are_not_taken_for_last_words(child: Child) -> None:
+    """After `shadowsd stacks`, `shadowsd status SLOT` showed them below whatever end came, even an orderly one."""
+    assert judged(child, Exit(0, None), asked=DRAIN).ending.stack == ""
+    os.write(child.given_stacks, LOOP.format("f1").encode())
+    child.read_stacks()
+    child.stacks_at -= 90
+    stack = judged(child, Exit(0, None), asked=DRAIN).ending.stack
+    assert stack.startswith("Its stacks, the last of them 90 s before its end:\nCurrent thread")
