@@ -65,7 +65,9 @@ class Reloading:
                 future.set_result(outcome)
 
     def abandon(self, outcome: Outcome) -> None:
-        """No reload will come any more."""
+        """No reload will come any more. Where none was asked for, none has failed."""
+        if self.under_way is None and not self.wanted:
+            return
         self._waiting += self._waiting_for_next
         self._waiting_for_next = []
         self.wanted = False

@@ -66,3 +66,15 @@ async def test_at_a_stop_everybody_who_waits_is_told() -> None:
     reloading.abandon(stopped)
     assert (await now, await later) == (stopped, stopped)
     assert not reloading.wanted
+
+
+async def test_a_stop_is_no_failed_reload() -> None:
+    """`shadowsd status` said of every daemon that drained: the last reload failed."""
+    reloading = Reloading()
+    reloading.abandon(Outcome(False, "the master stops"))
+    assert reloading.last is None
+    told = reloading.want()
+    reloading.begin(2, 1, 0.0)
+    reloading.end(WELL)
+    reloading.abandon(Outcome(False, "the master stops"))
+    assert (await told, reloading.last) == (WELL, WELL)
