@@ -243,7 +243,9 @@ class Reader:
                     await self._slots.change()
 
     async def _restore_group(self) -> None:
-        """After a flush the group is gone with everything else; one of the workers makes it anew."""
+        """After a flush the group is gone with everything else, and a priority that is used for the first time has none;
+        one of the workers makes it."""
+        self.look_beside(suspects=False)
         try:
             made = await make_group(self._control.call, self._keys, self._intake)
         except (ConnectionFailed, ServerRefused) as error:

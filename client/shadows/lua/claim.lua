@@ -2,11 +2,13 @@
 -- Gives a worker what waits at some places, those of the first before those of the next: what was taken from the dead,
 -- and what is new there, unless the number of the place is negative. At most 200 and about 1 MiB a call.
 -- A worker that serves some priorities only names them; what came back, or is suspect, it leaves to others otherwise.
--- Returns {place, id, fields, deliveries} an entry, and 1 when there may be more than it could give, else 0.
+-- Returns {place, id, fields, deliveries} an entry, and 1 when there may be more than it could give, else 0; the error
+-- of Redis when nobody has ever read at a place where new work comes: nothing lower is taken before the group is made.
 local streams, counter = { KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5] }, KEYS[6]
 local prefix, consumer, wanted, served = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local FIRST, LIMIT, BYTES = 5, 200, 1048576
 -- The other streams hold one priority each, so who reads there serves it.
+local BESIDE = { [2] = true, [3] = true }
 local MIXED = { [2] = served ~= '', [3] = served ~= '' }
 
 wanted = math.min(wanted, LIMIT)
@@ -72,7 +74,9 @@ local function read_new(place)
   end
 end
 
+local missing
 for i = FIRST, #ARGV do
+  if missing or room() < 1 then break end
   local place = math.abs(ARGV[i])
   local most = MIXED[place] and LIMIT or wanted
   local held = redis.pcall('XPENDING', streams[place], 'workers', '-', '+', most, 'reclaimed')
@@ -81,8 +85,11 @@ for i = FIRST, #ARGV do
       if #out < wanted and bytes < BYTES and may_take(place, entry[1]) then take(place, entry[1], entry[4]) end
     end
     if tonumber(ARGV[i]) > 0 then read_new(place) end
+  elseif tonumber(ARGV[i]) > 0 and not BESIDE[place] and string.find(held.err, 'NOGROUP', 1, true) then
+    missing = held
   end
 end
 if left > 0 then redis.call('PUBLISH', prefix .. 'signal', 'work') end
+if missing then return missing end
 out[#out + 1] = room() < 1 and 1 or 0
 return out
