@@ -161,7 +161,9 @@ class Reader:
         """There is no room for them here. Should it fail halfway: what is pending for us is looked at again."""
         for generation, _, place, _ in rows:
             stream = self._keys.streams[place - 1]
-            await self._control.call("XCLAIM", stream, GROUP, RECLAIMED, 0, id_of(generation), "JUSTID")
+            # Not delivered: it never began. On the connection that is cut off before we look at what is pending for us,
+            # lest it comes late, and takes away what another worker runs by then.
+            await self._link.call("XCLAIM", stream, GROUP, RECLAIMED, 0, id_of(generation), "RETRYCOUNT", 0, "JUSTID")
         if rows:
             await self._control.call("PUBLISH", self._keys.signal, "work")
 
@@ -199,15 +201,14 @@ class Reader:
     async def _claim(self, consumer: str, count: int, *places: int) -> tuple[Rows, bool]:
         """What a claim gives, and whether there may be more."""
         arguments = self._intake.asked(self._keys.prefix, consumer, count, *places)
-        *reply, more = await self._control.run(CLAIM, self._claimed, arguments)
-        return [(number_of(id), fields, place, deliveries) for place, id, fields, deliveries in reply], bool(more)
+        return self._intake.given(await self._control.run(CLAIM, self._claimed, arguments), *places)
 
     async def _run_suspect(self, consumer: str) -> None:
         """It is claimed before this worker becomes idle for it, so that only one does."""
         self._suspects = False
-        rows, _ = await self._claim(consumer, 1, SUSPECTS)
+        rows, more = await self._claim(consumer, 1, SUSPECTS)
+        self._suspects = self._suspects or (self._mode is Suspects.ALONE and bool(rows or more))
         if rows:
-            self._suspects = self._mode is Suspects.ALONE
             await self._run_alone(rows, consumer)
 
     async def _run_alone(self, rows: Rows, consumer: str) -> None:
@@ -243,8 +244,8 @@ class Reader:
                     await self._slots.change()
 
     async def _restore_group(self) -> None:
-        """After a flush the group is gone with everything else, and a priority that is used for the first time has none;
-        one of the workers makes it."""
+        """After a flush the group is gone with everything else, and a priority that is new has none: one of the workers
+        makes it."""
         self.look_beside(suspects=False)
         try:
             made = await make_group(self._control.call, self._keys, self._intake)
@@ -258,6 +259,7 @@ class Reader:
     def look_beside(self, *, suspects: bool = True) -> None:
         """Something waits beside the stream: claim it before new work."""
         self._work_beside = self._mode is not Suspects.ONLY
+        self._intake.look_anew()
         if suspects and not self._suspects and self._mode is Suspects.ALONE:
             self._suspects = True
             self._suspects_since = monotonic()

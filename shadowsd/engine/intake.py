@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from shadows.connection import Argument
-from shadows.keys import GROUP, HIGH, LOW, RETURNED, STREAM, Keys
+from shadows.keys import GROUP, HIGH, LOW, RETURNED, STREAM, SUSPECTS, Keys
 from shadows.priorities import PRIORITIES, Priority, in_order
 
 from .entries import Rows, number_of
 
+# Where a look begins.
+FIRST = "-"
 PLACE_OF: dict[Priority, int] = {"high": HIGH, "normal": STREAM, "low": LOW}
 
 
@@ -26,14 +28,31 @@ class Intake:
         # Whether more than the one stream is read, or another one.
         self.in_use = self.dedicated
         self.streams = {keys.streams[PLACE_OF[priority] - 1]: PLACE_OF[priority] for priority in served}
-        self._served = " ".join(served) if self.dedicated else ""
+        self.served = " ".join(served) if self.dedicated else ""
         self._stream = keys.stream
+        # Where all priorities lie together, a dedicated worker looks at a part with each call: where it goes on.
+        self._after = {RETURNED: FIRST, SUSPECTS: FIRST}
+        self._anew: set[int] = set()
+
+    def look_anew(self) -> None:
+        """Something was left since the last look began: another follows it."""
+        self._anew = {*self._after}
 
     def asked(self, prefix: str, consumer: str, count: int, *places: int) -> list[Argument]:
         """The arguments of a claim at these places, and by default at all but the suspects'."""
         if not places:
             places = (RETURNED, *self.streams.values()) if self.in_use else (-STREAM, RETURNED)
-        return [prefix, consumer, count, self._served, *places]
+        together = mixed(places)
+        if not self._after[together] and together in self._anew:
+            self._anew.discard(together)
+            self._after[together] = FIRST
+        return [prefix, consumer, count, self.served, self._after[together], *places]
+
+    def given(self, reply: list[Any], *places: int) -> tuple[Rows, bool]:
+        """What a claim at these places gave, and whether there may be more."""
+        *given, after, more = reply
+        self._after[mixed(places)] = after.decode()
+        return [(number_of(id), fields, place, deliveries) for place, id, fields, deliveries in given], bool(more)
 
     def read(self, consumer: str, free: int, block_ms: int) -> list[Argument]:
         """The blocking read of new work."""
@@ -51,3 +70,8 @@ class Intake:
             place = self.streams[stream.decode()]
             rows += [(number_of(id), fields, place, 1) for id, fields in entries]
         return rows
+
+
+def mixed(places: tuple[int, ...]) -> int:
+    """The place among these where all priorities lie together."""
+    return SUSPECTS if SUSPECTS in places else RETURNED

@@ -27,18 +27,38 @@ def test_one_stream_is_read_for_as_many_as_have_room_until_there_are_more() -> N
     intake = Intake(KEYS, ALL)  # type: ignore[arg-type] # its members are what it expects
     assert not intake.dedicated
     assert intake.read("w#1", 7, 100)[4:] == ["COUNT", 7, "BLOCK", 100, "STREAMS", KEYS.stream, ">"]
-    assert intake.asked("p:", "w#1", 7) == ["p:", "w#1", 7, "", -STREAM, RETURNED]
+    assert intake.asked("p:", "w#1", 7) == ["p:", "w#1", 7, "", "-", -STREAM, RETURNED]
     intake.in_use = True
     high, low = KEYS.streams[HIGH - 1], KEYS.streams[LOW - 1]
     assert intake.read("w#1", 7, 100)[4:] == [
         "COUNT", 1, "BLOCK", 100, "STREAMS", high, KEYS.stream, low, ">", ">", ">",
     ]  # fmt: skip
-    assert intake.asked("p:", "w#1", 7) == ["p:", "w#1", 7, "", RETURNED, HIGH, STREAM, LOW]
-    assert intake.asked("p:", "w#1", 1, SUSPECTS) == ["p:", "w#1", 1, "", SUSPECTS]
+    assert intake.asked("p:", "w#1", 7) == ["p:", "w#1", 7, "", "-", RETURNED, HIGH, STREAM, LOW]
+    assert intake.asked("p:", "w#1", 1, SUSPECTS) == ["p:", "w#1", 1, "", "-", SUSPECTS]
 
 
 def test_a_dedicated_worker_says_what_it_serves() -> None:
     """What came back or is suspect lies in one stream for all priorities."""
     intake = Intake(KEYS, ["low", "high", "low"])
     assert (intake.dedicated, intake.in_use) == (True, True)
-    assert intake.asked("p:", "w#1", 7) == ["p:", "w#1", 7, "high low", RETURNED, HIGH, LOW]
+    assert intake.asked("p:", "w#1", 7) == ["p:", "w#1", 7, "high low", "-", RETURNED, HIGH, LOW]
+
+
+def test_a_look_at_what_lies_together_goes_on_where_it_was_and_begins_again_when_something_was_left_since() -> None:
+    """Thousands that a worker does not serve would be looked at with each call, or keep it from what is behind them."""
+    intake = Intake(KEYS, ["low"])
+
+    def after(*places: int) -> object:
+        return intake.asked("p:", "w#1", 7, *places)[4]
+
+    assert (after(), after(SUSPECTS)) == ("-", "-")
+    assert intake.given([[LOW, b"5-0", [b"k", b"v"], 1], b"(9-0", 1]) == ([("5", [b"k", b"v"], LOW, 1)], True)
+    intake.look_anew()
+    assert (after(), after(SUSPECTS)) == ("(9-0", "-")
+    intake.given([b"", 0])
+    intake.given([b"", 0], SUSPECTS)
+    assert (after(), after(SUSPECTS)) == ("-", "-")
+    intake.given([b"", 0])
+    assert after() == ""
+    intake.given([b"", 0], SUSPECTS)
+    assert after(SUSPECTS) == ""
