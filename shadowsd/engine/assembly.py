@@ -115,7 +115,7 @@ class Assembly:
             self.control, keys, self.signal_link, outage, worker.events, settings.ttl_ms, worker.scheduling_resolution
         )
         sweeper = Sweeper(self.control, keys, membership, worker.events, lease.total_seconds(), settings.ttl_ms)
-        self.finish = Finish(self.control, keys, slots, self.settler, self.pauses.release, self.intake.streams)
+        self.finish = Finish(self.control, keys, slots, self.settler, self.pauses.release, intake)
         self.signals = Signals(
             self.control, keys, slots, self.reader, scheduler, shadow.strikelist, membership, self.finish.look,
             places.look, watched, self.pauses,

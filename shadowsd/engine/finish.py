@@ -1,17 +1,18 @@
 """`run_until_finished`: when is there nothing left to do?"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from logging import getLogger
 
 from redis.exceptions import ResponseError
 
 from shadows.amounts import counted
-from shadows.connection import Link
+from shadows.connection import Argument, Link
 from shadows.errors import ConnectionFailed, ServerRefused
 from shadows.keys import Keys
-from shadows.scripts import FINISHED
+from shadows.scripts import FINISHED, UNFINISHED
 
+from .intake import Intake
 from .settle import Settler
 from .slots import Slots
 
@@ -32,12 +33,15 @@ class Finish:
         slots: Slots,
         settler: Settler,
         release: Callable[[], Awaitable[None]],
-        read: Iterable[str],
+        intake: Intake,
     ) -> None:
-        """`release` brings back what was paused and may run; `read` are the streams of new work that are waited for."""
+        """`release` brings back what was paused and may run; what `intake` does not serve is not waited for."""
         self._link = link
         beside = (keys.returned, keys.suspects, keys.waiting)
-        self._keys = [keys.schedule, keys.unknown, keys.quarantine, keys.paused, *beside, *read]
+        self._keys = [keys.schedule, keys.unknown, keys.quarantine, keys.paused, *beside, *intake.streams]
+        self._own = [keys.schedule, *beside, *intake.streams]
+        self._prefix = keys.prefix
+        self._intake = intake
         self._slots = slots
         self._settler = settler
         self._release = release
@@ -70,6 +74,8 @@ class Finish:
                 # What was just resumed is perhaps on its way back, by whomever: after this it is there.
                 await self._release()
                 ready, scheduled, parked, quarantined, paused = await self._link.run(FINISHED, self._keys, [])
+            if (ready or scheduled) and self._intake.dedicated and not await self._own_left():
+                ready = scheduled = 0
         except (ConnectionFailed, ServerRefused, ResponseError):
             return False
         if scheduled and not ready and not self._told:
@@ -89,3 +95,18 @@ class Finish:
                 counted(quarantined, "quarantined entry", "quarantined entries"),
             )
         return True
+
+    async def _own_left(self) -> bool:
+        """Whether anything is left of the priorities that this worker serves. What others must run would be waited for
+        without end. What moves between two calls may be overseen, so then it takes a second look."""
+        for _ in range(2):
+            calls, place, after = 0, 1, "0"
+            while place:
+                arguments: list[Argument] = [self._prefix, self._intake.served, place, after]
+                found, place, after = await self._link.run(UNFINISHED, self._own, arguments)
+                if found:
+                    return True
+                calls += 1
+            if calls == 1:
+                break
+        return False

@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 
 from shadows import Perpetual, Shadow
+from shadows.priorities import PRIORITIES
 from shadowsd.engine.finish import Finish
+from shadowsd.engine.intake import Intake
 from shadowsd.engine.slots import Slots
 from tests.features.workers import finish, working
 from tests.proxy import Proxy
@@ -77,7 +79,7 @@ async def test_while_redis_does_not_answer_nothing_is_finished(shadows: Shadow, 
     """It looks again when something changes."""
     async with Shadow(name=shadows.name, url=proxy.url) as through:
         slots, link = Slots(1), link_of(through)
-        finishing = Finish(link, through.keys, slots, None, nothing_paused, [shadows.keys.stream])  # type: ignore[arg-type] # only kept
+        finishing = Finish(link, through.keys, slots, None, nothing_paused, Intake(shadows.keys, PRIORITIES))  # type: ignore[arg-type] # only kept
         proxy.refuse()
         proxy.cut()
         waiting = asyncio.create_task(finishing.wait())
@@ -93,7 +95,7 @@ async def test_while_redis_does_not_answer_nothing_is_finished(shadows: Shadow, 
 async def test_becoming_idle_is_reason_to_look(shadows: Shadow) -> None:
     """At once, and not at the next beat: a test suite with a thousand short workers must be short."""
     link, slots = link_of(shadows), Slots(1)
-    finishing = Finish(link, shadows.keys, slots, None, nothing_paused, [shadows.keys.stream])  # type: ignore[arg-type] # only kept
+    finishing = Finish(link, shadows.keys, slots, None, nothing_paused, Intake(shadows.keys, PRIORITIES))  # type: ignore[arg-type] # only kept
     await shadows.add(job, key="job")()
     waiting = asyncio.create_task(finishing.wait())
     await asyncio.sleep(0.05)

@@ -1,11 +1,12 @@
 """Priorities where something lies in the way: nothing keeps a worker from what it should take next."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from shadows import CurrentExecution, Execution, Shadow, Worker
+from shadows import ConcurrencyLimit, CurrentExecution, Execution, Shadow, Worker
 from shadows.keys import GROUP, RECLAIMED, RETURNED, SUSPECTS
 from shadows.priorities import PRIORITIES, Priority
 from tests.features.workers import finish, working
@@ -69,6 +70,64 @@ async def test_its_own_is_found_behind_all_that_it_leaves(brief: Shadow, place: 
         await wait_until(lambda: ran == ["low", "another"], "what comes then has run")
     async with brief.redis() as redis:
         assert await redis.xlen(brief.keys.streams[place - 1]) == 450
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["new", "given back"])
+@pytest.mark.parametrize("place", [RETURNED, SUSPECTS], ids=["returned", "suspects"])
+@pytest.mark.parametrize("many", [1, 450])
+async def test_who_is_dedicated_does_not_wait_for_what_it_leaves(
+    brief: Shadow, place: int, many: int, taken: bool
+) -> None:
+    """`run_until_finished` counted the streams that hold all priorities, and never returned."""
+    await put_at(brief, place, [*((number, "high") for number in range(many)), ("low", "low")], taken)
+    await brief.add(work, timedelta(hours=1), "later", priority="high")("later")
+    await brief.add(work, timedelta(milliseconds=200), "soon", priority="low")("soon")
+    await finish(brief, priorities=["low"])
+    assert ran == ["low", "soon"]
+    await finish(brief, priorities=["normal", "low"])
+    assert ran == ["low", "soon"]
+
+
+async def test_who_is_dedicated_waits_for_its_own_at_a_limit_and_not_for_others(brief: Shadow) -> None:
+    """They lie in one stream, too."""
+    going_on = asyncio.Event()
+
+    async def limited(label: str, limit: ConcurrencyLimit = ConcurrencyLimit(1)) -> None:
+        ran.append(label)
+        await going_on.wait()
+
+    async with working(brief, concurrency=3):
+        await brief.add(limited)("first")
+        await wait_until(lambda: ran == ["first"], "the first runs")
+        await brief.add(limited, priority="high")("high")
+
+        async def waits() -> int:
+            return (await brief.snapshot()).waiting_at_limits
+
+        await wait_until(waits, "the other waits at the limit")
+        await finish(brief, priorities=["low"])
+        finishing = asyncio.create_task(finish(brief, priorities=["high"]))
+        await asyncio.sleep(0.2)
+        assert not finishing.done()
+        going_on.set()
+        await finishing
+    assert ran == ["first", "high"]
+
+
+@pytest.mark.parametrize("written", ["", "h", "igh lo", "urgent", "HIGH"])
+async def test_what_names_no_priority_that_there_is_is_normal(brief: Shadow, written: str) -> None:
+    """Damaged by hand, in what came back: who serves the normal ones runs it, and nobody else."""
+    await put_at(brief, RETURNED, [("odd", "high")])
+    async with brief.redis() as redis:
+        ((id, fields),) = await redis.xrange(brief.keys.returned)
+        await redis.xdel(brief.keys.returned, id)
+        next_id = f"{int(id.split(b'-')[0]) + 1}-0"
+        await redis.xadd(brief.keys.returned, {**fields, b"pr": written}, id=next_id)
+        await redis.hset(brief.keys.record("odd"), "g", next_id.removesuffix("-0"))
+    await finish(brief, priorities=["low", "high"])
+    assert ran == []
+    await finish(brief, priorities=["normal"])
+    assert ran == ["odd"]
 
 
 async def test_what_had_no_room_here_is_not_redelivered_elsewhere(brief: Shadow) -> None:
