@@ -1,7 +1,7 @@
 """Where a worker takes new work from."""
 
 from shadows.keys import HIGH, LOW, RETURNED, STREAM, SUSPECTS, Keys
-from shadowsd.engine.intake import Intake
+from shadowsd.engine.intake import PAUSE_SECONDS, Intake
 
 KEYS = Keys("orders")
 ALL = ["low", "normal", "high"]
@@ -46,7 +46,8 @@ def test_a_dedicated_worker_says_what_it_serves() -> None:
 
 def test_a_look_at_what_lies_together_goes_on_where_it_was_and_begins_again_when_something_was_left_since() -> None:
     """Thousands that a worker does not serve would be looked at with each call, or keep it from what is behind them."""
-    intake = Intake(KEYS, ["low"])
+    now = 100.0
+    intake = Intake(KEYS, ["low"], lambda: now)
 
     def after(*places: int) -> object:
         return intake.asked("p:", "w#1", 7, *places)[4]
@@ -57,7 +58,9 @@ def test_a_look_at_what_lies_together_goes_on_where_it_was_and_begins_again_when
     assert (after(), after(SUSPECTS)) == ("(9-0", "-")
     intake.given([b"", 0])
     intake.given([b"", 0], SUSPECTS)
-    assert (after(), after(SUSPECTS)) == ("-", "-")
+    assert (after(), after(SUSPECTS)) == ("", "-")  # it took two calls, so the next one is not at once
+    now += PAUSE_SECONDS
+    assert after() == "-"
     intake.given([b"", 0])
     assert after() == ""
     intake.given([b"", 0], SUSPECTS)
