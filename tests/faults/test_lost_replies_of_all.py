@@ -3,12 +3,14 @@
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from itertools import cycle
 
 import pytest
 
 from shadows import ConcurrencyLimit, Disposition, Once, Retry, Shadow
 from shadows.connection import Link
 from shadows.execution import ExecutionProgress
+from shadows.priorities import PRIORITIES, Priority
 from shadows.why import read_why
 from shadowsd.observe.depths import DepthGauge, Depths
 from tests.faults.conftest import SCRIPTS, runs
@@ -23,16 +25,26 @@ CALLS = [each.name for each in SCRIPTS if each.name not in ("requeue", "renew", 
 
 
 COMMANDS = ["XREADGROUP", "XPENDING", "XRANGE", "XGROUP", "CLIENT", "HGET", "HSET", "HGETALL", "EXISTS"]
+# The calls by which executions of several priorities are handed out.
+OF_PRIORITIES = ["XREADGROUP", "XPENDING", "XRANGE", "XGROUP", "claim", "submit", "settle", "promote", "takeover"]
+
+NORMAL: list[Priority] = ["normal"]
+ALL: list[Priority] = [*PRIORITIES]
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, *CALLS])
+@pytest.mark.parametrize(
+    ("name", "priorities"),
+    [*((name, NORMAL) for name in [*COMMANDS, *CALLS]), *((name, ALL) for name in OF_PRIORITIES)],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)}",
+)
 async def test_a_lost_reply_of_any_call_changes_nothing(
-    name: str, far: Shadow, near: Shadow, proxy: Proxy, journal: Journal
+    name: str, priorities: list[Priority], far: Shadow, near: Shadow, proxy: Proxy, journal: Journal
 ) -> None:
     """Everything that a worker and a client do, once, with two replies of one of their calls lost."""
     script = next((each for each in SCRIPTS if each.name == name), None)
     order = proxy.lose_replies(where=runs(script) if script else named(name), count=2)
-    await prepare_trouble(near, str(journal))
+    await prepare_trouble(near, str(journal), priorities)
+    assert (await read_why(far, "k5")).before is not None
     async with working(far) as worker:
         await wait_until(lambda: parked(near), "the entry of the unknown function is parked")
         far.register(late)
@@ -72,7 +84,7 @@ async def step(
         raise ValueError
 
 
-async def prepare_trouble(near: Shadow, journal: str) -> None:
+async def prepare_trouble(near: Shadow, journal: str, priorities: list[Priority]) -> None:
     """Work of every kind, also that of a dead worker, of an unknown function, and without its payload."""
     async with near.redis() as redis:
         await near.add(rest, key="lost")(journal, "lost")
@@ -80,10 +92,12 @@ async def prepare_trouble(near: Shadow, journal: str) -> None:
         await redis.xreadgroup("workers", "gone#1", {near.keys.stream: ">"})
         await redis.zadd(near.keys.leases, {"gone#1": 1})
     await near.add("late")(journal, "late")
-    await near.add_many([near.call(rest, key=f"k{n}")(journal, f"k{n}") for n in range(20)])
-    await near.add_many([near.call(limited)(journal, f"limited {n}") for n in (1, 2)])
+    of = cycle(priorities)
+    calls = [near.call(rest, key=f"k{n}", priority=next(of))(journal, f"k{n}") for n in range(20)]
+    await near.add_many(calls)
+    await near.add_many([near.call(limited, priority=next(of))(journal, f"limited {n}") for n in (1, 2)])
     await near.add(step)(journal)
-    await near.add(fail_twice, key="retried")(journal, "retried")
+    await near.add(fail_twice, key="retried", priority=priorities[-1])(journal, "retried")
     await near.add(repeat, key="perpetual")(journal, "perpetual", 4)
     await near.add(rest, key="due", when=timedelta(milliseconds=200))(journal, "due")
     await near.add(rest, key="damaged", when=timedelta(milliseconds=100))(journal, "damaged")
@@ -100,6 +114,7 @@ async def use_client(far: Shadow, journal: str) -> None:
     """Every other call that a client makes, and what is asked for metrics."""
     await far.add(rest, key="later", when=timedelta(hours=1))(journal, "never")
     assert (await far.snapshot()).scheduled_count == 1
+    await finish(far, priorities=["low"])
     await far.clear()
     await far.strike("rest", "label", "==", "struck")
     struck = await far.add(rest)(journal, "struck")
