@@ -9,6 +9,7 @@ import pytest
 from shadows import ConcurrencyLimit, Shadow
 from shadows.connection import Link
 from shadows.keys import GROUP, RECLAIMED
+from shadows.priorities import PRIORITIES, Priority
 from shadows.registry import Registry
 from shadows.testing import RedisServer
 from shadowsd.engine.asides import Asides
@@ -58,6 +59,21 @@ async def test_what_was_added_before_any_worker_came_waits(shadows: Shadow) -> N
     await shadows.add(job, when=timedelta(hours=1))()
     depths = await depths_of(shadows)
     assert (depths.queue_depth, depths.schedule_depth) == (3, 1)
+    assert 0.05 <= depths.oldest_waiting_seconds < 5
+
+
+@pytest.mark.parametrize("priority", PRIORITIES)
+@pytest.mark.parametrize("later", [False, True])
+async def test_what_waits_is_counted_whatever_its_priority(shadows: Shadow, priority: Priority, later: bool) -> None:
+    """Before any worker came, and behind one that serves others."""
+    if later:
+        async with working(shadows, priorities=[priority]):
+            await (await shadows.add(job, priority=priority)()).get_result(timeout=5)
+    for _ in range(2):
+        await shadows.add(job, priority=priority)()
+    await asyncio.sleep(0.05)
+    depths = await depths_of(shadows)
+    assert depths.queue_depth == 2
     assert 0.05 <= depths.oldest_waiting_seconds < 5
 
 
