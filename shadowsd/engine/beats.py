@@ -32,6 +32,7 @@ WORK_WAITS = 1
 SUSPECTS_WAIT = 2
 WAITS_AT_GATES = 4
 PRIORITIES_IN_USE = 8
+FUNCTIONS_LOST = 16
 
 
 class Beats:
@@ -94,6 +95,8 @@ class Beats:
             self._worker.reader.use_priorities()
         if beat.beside & (WORK_WAITS | SUSPECTS_WAIT):
             self._worker.reader.look_beside(suspects=bool(beat.beside & SUSPECTS_WAIT))
+        if beat.beside & FUNCTIONS_LOST:
+            self._published = -1  # as by FLUSHALL; who asks which workers know a function would find none
         self._scheduler.due_in(beat.next_due)
         known = [name for name in map(readable, beat.parked) if self._asides.can_run(name, self._shadow.registry)]
         self._spawn(self._look_after(beat, known))

@@ -76,6 +76,19 @@ async def test_a_worker_that_was_taken_for_dead_stops_its_tasks_and_comes_back_a
     assert "was taken for dead, and its tasks were given to others" in caplog.text
 
 
+async def test_a_worker_whose_functions_were_lost_tells_them_again(brief: Shadow) -> None:
+    """After a flush it went on, and for `task_workers` and `shadows why` it knew none of its functions any more."""
+
+    async def job() -> None: ...
+
+    async with working(brief) as worker, brief.redis() as redis:
+        brief.register(job)
+        await wait_until(lambda: brief.task_workers("job"), "it is known")
+        await redis.delete(brief.keys.functions)
+        (found,) = await wait_until(lambda: brief.task_workers("job"), "it is known again")
+        assert found.name == worker.name
+
+
 async def test_a_beat_for_a_name_that_the_worker_had_before_says_nothing(brief: Shadow) -> None:
     """It was on its way while the worker joined again."""
     async with working(brief) as worker:

@@ -1,7 +1,8 @@
 -- observes
 -- Renews one worker's lease and tells it what it should look at; the one command an idle worker repeats.
--- Returns {kept, now, next due ms, strikes version, what waits beside the stream (1 work, 2 suspects, 4 at gates; 8: priorities are in
--- use), nearest expiry, parked function names, dead consumers}; kept is 0 when somebody took this worker's tasks meanwhile.
+-- Returns {kept, now, next due ms, strikes version, what waits beside the stream (1 work, 2 suspects, 4 at gates; 8:
+-- priorities are in use, 16: nobody knows which functions this worker has), nearest expiry, parked function names, dead
+-- consumers}; kept is 0 when somebody took this worker's tasks meanwhile.
 local streams = { KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5] }
 local leases, workers, schedule, strikes, unknown = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local counter, functions, gates = KEYS[11], KEYS[12], KEYS[13]
@@ -41,6 +42,7 @@ if waits(1) or waits(RETURNED) or (in_use and (waits(4) or waits(5))) then besid
 if waits(SUSPECTS) then beside = beside + 2 end
 if redis.call('EXISTS', gates) == 1 then beside = beside + 4 end
 if in_use then beside = beside + 8 end
+if redis.pcall('HEXISTS', functions, consumer) == 0 then beside = beside + 16 end
 local due = redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')[2]
 local wait = -1
 if due then wait = math.max(0, math.ceil(tonumber(due) - now)) end
