@@ -16,6 +16,7 @@ from typing import Any
 from shadows import Execution, ExecutionCancelled, QuarantinedTask, Shadow
 from shadows.errors import ResultNotKept
 from shadows.execution import Event
+from shadows.priorities import PRIORITIES, Priority
 from tests.faults import behaviours
 from tests.faults.behaviours import GATE, KNOWN, PER, RATE
 from tests.faults.gated import most_at_once, some_wait
@@ -33,7 +34,7 @@ LABELS = [f"{kind}{n}" for kind, count in COUNTS.items() for n in range(count)]
 MOST = {"limited": 2, "pausable": 1, "newcomer": 1, "everything": 1}
 # What may stay for ever; the streams among them are empty.
 LASTING = ("generation", "strikes", "quarantine")
-WITHOUT_ENTRIES = ("stream", "returned", "suspects")
+WITHOUT_ENTRIES = ("stream", "returned", "suspects", "high", "low")
 # One more than all: nobody waits for a slot.
 SLOTS = len(LABELS) + 1
 END_SECONDS = 20.0
@@ -79,6 +80,8 @@ class Life:
         self.events: dict[str, list[Event]] = {}
         self.followers: list[asyncio.Task[None]] = []
         self.left: list[bytes] = []
+        # Whether they have different priorities.
+        self.mixed = False
         for task in KNOWN:
             shadow.register(task)
 
@@ -94,8 +97,14 @@ class Life:
         kind = kind_of(label)
         arguments = [str(self.journal), as_label or label, *([RUNS[kind]] if kind in RUNS else [])]
         place = getattr(self.shadow, how)
-        execution: Execution = await place(kind, None, self.key_of(label))(*arguments)
+        execution: Execution = await place(kind, None, self.key_of(label), priority=self.priority_of(label))(*arguments)
         return execution
+
+    def priority_of(self, label: str) -> Priority:
+        """The first or the last of some counts, so those are alike."""
+        if not self.mixed or kind_of(label) in ("cooled", "debounced"):
+            return "normal"
+        return [*PRIORITIES][(int(label[-1]) + len(label)) % 3]
 
     def follow(self, label: str) -> None:
         async def follow() -> None:

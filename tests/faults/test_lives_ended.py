@@ -33,7 +33,9 @@ async def nobody_lives(shadow: Shadow) -> bool:
     return await shadow.workers() == []
 
 
-async def test_a_worker_dies_with_all_of_it(life: Life, start_worker: Starter) -> None:
+@pytest.mark.parametrize("mixed", [False, True], ids=["one priority", "all priorities"])
+async def test_a_worker_dies_with_all_of_it(mixed: bool, life: Life, start_worker: Starter) -> None:
+    life.mixed = mixed
     victim = await full_life(life, start_worker)
     life.kill(victim)
     async with two_workers(life.shadow):
@@ -45,11 +47,13 @@ async def test_a_worker_dies_with_all_of_it(life: Life, start_worker: Starter) -
         await life.check_nothing_is_left()
 
 
+@pytest.mark.parametrize("mixed", [False, True], ids=["one priority", "all priorities"])
 @pytest.mark.parametrize("waits", [True, False], ids=["lease over", "at once"])
 async def test_after_a_death_and_a_clear_all_run_again_under_their_keys(
-    waits: bool, life: Life, start_worker: Starter
+    waits: bool, mixed: bool, life: Life, start_worker: Starter
 ) -> None:
     """At once what the dead one ran is cancelled, since its lease is not over, and the rest cleared."""
+    life.mixed = mixed
     victim = await full_life(life, start_worker)
     life.kill(victim)
     live = [label for label in LABELS if usual_end(label) == "completed" and kind_of(label) != "rated"]
