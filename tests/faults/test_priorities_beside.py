@@ -151,3 +151,15 @@ async def test_what_had_no_room_here_is_not_redelivered_elsewhere(brief: Shadow)
         (row,) = await wait_until(given_back, "it is left to others")
         assert row["times_delivered"] == 0
     assert seen == [False] * 3
+
+
+async def test_what_had_no_room_is_given_back_on_the_connection_that_is_cut_off(brief: Shadow) -> None:
+    """On another one, a copy that a network held back took away what somebody ran by then, and it ran twice."""
+    for priority in PRIORITIES:
+        await brief.add(work, priority=priority)(priority)
+    async with Worker(brief, concurrency=1) as worker, brief.redis() as redis:
+        await worker.reader._read(worker.membership.consumer)
+        names = [client["name"] for client in await redis.client_list() if client["cmd"] == "xclaim"]
+        assert f"shadows:reader:{worker.membership.incarnation}" in names
+        await worker.run_until_finished()
+    assert ran == ["high", "normal", "low"]
