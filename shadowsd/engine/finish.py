@@ -87,13 +87,13 @@ class Finish:
         if ready or scheduled:
             return False
         if parked or quarantined or paused:
-            logger.warning(
-                "Finished, but for %s whose entries wait for a worker that knows them, %s, and %s. "
-                "See `shadows snapshot`.",
-                counted(parked, "function"),
-                counted(paused, "paused function"),
-                counted(quarantined, "quarantined entry", "quarantined entries"),
-            )
+            left = {
+                f"{counted(parked, 'function')} whose entries wait for a worker that knows them": parked,
+                counted(paused, "paused function"): paused,
+                counted(quarantined, "quarantined entry", "quarantined entries"): quarantined,
+            }
+            told = " and ".join([words for words, count in left.items() if count])
+            logger.warning("Finished, but for %s. See `shadows snapshot`.", told)
         return True
 
     async def _own_left(self) -> bool:

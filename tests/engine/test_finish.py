@@ -73,6 +73,7 @@ async def test_what_is_set_aside_is_not_waited_for_and_the_log_says_so(
     await finish(shadows)
     assert "Finished, but for 1 function whose entries wait" in caplog.text
     assert "and 1 quarantined" in caplog.text
+    assert "0 " not in caplog.text.partition("Finished, but")[2]
 
 
 async def test_while_redis_does_not_answer_nothing_is_finished(shadows: Shadow, proxy: Proxy) -> None:
