@@ -32,6 +32,18 @@ def proxy(shadows_url: str) -> Iterator[Proxy]:
         yield proxy
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means here. Half of the time of these tests goes by in waiting for leases, timeouts and processes."""
+    return 2 * len(os.sched_getaffinity(0))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """The long ones lie together: whoever is done early takes some of them over."""
+    if getattr(config.option, "numprocesses", None):
+        config.option.dist = "worksteal"
+
+
 def pytest_configure() -> None:
     """A run that a shell put into the background ignores Ctrl-C, and so would every process that it starts."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -133,7 +133,7 @@ async def test_a_worker_finishes_though_something_is_paused(shadows: Shadow, cap
     await shadows.pause(bill)
     await shadows.add(bill)(1)
     await finish(shadows)
-    assert "1 paused function," in caplog.text
+    assert "Finished, but for 1 paused function." in caplog.text
 
 
 async def test_a_worker_that_runs_until_finished_waits_for_what_was_resumed(shadows: Shadow) -> None:
