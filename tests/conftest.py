@@ -33,7 +33,7 @@ def proxy(shadows_url: str) -> Iterator[Proxy]:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """What `-n auto` means here. Half of the time of these tests goes by in waiting for leases, timeouts and processes."""
+    """What `-n auto` means here. Half of the time of these tests goes by in waiting for leases and processes."""
     return 2 * len(os.sched_getaffinity(0))
 
 

@@ -25,7 +25,17 @@ MISSED = 8
 LEASE_SECONDS = HEARTBEAT_MS * MISSED / 1000
 SCRIPTS = [each for each in vars(all_scripts).values() if isinstance(each, Script)]
 
+# The tests of these files start a daemon, or all that a task can ask for, for each case.
+SLOW_FILES = ("test_daemon_", "test_lives", "test_gates_stopped", "test_cancel_limited")
+
 type Starter = Callable[..., Process]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks them as slow."""
+    for item in items:
+        if item.path.name.startswith(SLOW_FILES):
+            item.add_marker(pytest.mark.slow)
 
 
 def brief_shadow(url: str, **options: Any) -> Shadow:

@@ -20,7 +20,6 @@ from tests.recorded import Journal, hold_limited, write
 from tests.waiting import wait_until
 
 LABELS = [f"k{n}" for n in range(6)]
-pytestmark = pytest.mark.slow
 
 # Handing back is given up after 5 s, and so is signing off.
 STOP_SECONDS = 12.0
