@@ -13,13 +13,13 @@ from shadows.errors import ShadowsError
 from shadows.redis_server import version_of
 from shadows.testing import server_program
 
-from . import cost, daemon, drain, enqueue, flat, idle, latency, lateness, limits, memory
+from . import cost, daemon, dependencies, drain, enqueue, flat, idle, latency, lateness, limits, memory
 from .benchmark import Benchmark, Size
 from .report import load, say, table
 
 BENCHMARKS: dict[str, Benchmark] = {
     module.__name__.rpartition(".")[2]: module.BENCHMARK
-    for module in (enqueue, drain, latency, lateness, cost, idle, memory, flat, limits, daemon)
+    for module in (enqueue, drain, latency, lateness, cost, idle, memory, dependencies, flat, limits, daemon)
 }
 
 MISSED, UNUSABLE = 1, 2

@@ -36,6 +36,7 @@ from shadows.dependencies.perpetual import Perpetual
 from shadows.dependencies.retry import Retry, RetryRequested
 from shadows.dependencies.timeout import Timeout
 from shadowsd.engine.around import NOTHING, Around, Declared
+from shadowsd.engine.factories import planned
 from shadowsd.engine.opened import Opened
 
 ACTS_ON_TASK = (Runtime, FailureHandler, CompletionHandler)
@@ -47,8 +48,8 @@ class Injection:
 
     __slots__ = (
         "acting", "acting_around", "acting_by_annotation", "acts", "by_value", "constant", "defaults", "function",
-        "gates", "known", "name", "needed", "parameters", "perpetual", "positional", "retry", "timeout", "values",
-        "values_around", "wrapping",
+        "gates", "known", "name", "needed", "parameters", "perpetual", "planned", "positional", "retry", "timeout",
+        "values", "values_around", "wrapping",
     )  # fmt: skip
 
     def __init__(self, function: Callable[..., Any], around: Around = NOTHING) -> None:
@@ -58,6 +59,7 @@ class Injection:
         self.known: Mapping[Any, Any] = {}
         self.name = getattr(function, "__name__", None) or type(function).__name__
         self.positional, self.parameters, annotated = _declarations(function)
+        self.planned = planned(self.parameters)
         self.acting = [item for item in self.parameters.items() if isinstance(item[1], ACTS_ON_TASK)]
         self.values = [item for item in self.parameters.items() if not isinstance(item[1], NO_VALUES)]
         self.acting_by_annotation = [item for item in annotated if isinstance(item[1], ACTS_ON_TASK)]
@@ -169,7 +171,7 @@ class Resolved:
         current.set(self._context)
         DependsDependency.cache.set(dict(self._injection.known))
         DependsDependency.stack.set(self._opened)
-        frame = Frame(self._injection.function, self._provided, self._injection.parameters)
+        frame = Frame(self._injection.function, self._provided, self._injection.planned)
         current_frame.set(frame)
         try:
             if self._injection.acts:

@@ -26,6 +26,7 @@ FIGURES = {
         "master when idle",
         "PSS of a worker, MB",
     ],
+    "dependencies": ["three nested Depends, us per task"],
     "limits": ["no-ops at a limit of 1, tasks/s"],
     "flat": ["add, 32 in flight, adds/s", "drain, tasks/s"],
 }
