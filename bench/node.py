@@ -36,9 +36,10 @@ class Node:
         return answer
 
     async def workers(self) -> list[dict[str, Any]]:
-        """The rows of its slots."""
+        """The rows of its workers, without those of an older generation, which end."""
         rows: list[dict[str, Any]] = (await self.ask(command="status"))["slots"]
-        return rows
+        newest = max([row["generation"] for row in rows], default=0)
+        return [row for row in rows if row["generation"] == newest]
 
     async def ready(self) -> None:
         """Waits until it serves."""

@@ -76,7 +76,7 @@ class Zygote:
         rest_log()
         try:
             between = os.fork()
-        except OSError as error:
+        except OSError as error:  # pragma: no cover # where no process can be had, what ran can't be written down
             self._channel.send({"number": number, "failed": f"fork: {error}"})
         else:
             if between == 0:

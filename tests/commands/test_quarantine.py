@@ -68,6 +68,12 @@ def test_what_is_done_to_one_entry_reads_no_other(shadow: SyncShadow, entry: str
     assert proxy.commands["XRANGE"] <= 1
 
 
+def test_an_error_that_nobody_can_read_says_so(shadow: SyncShadow) -> None:
+    fields = ["k", "k", "f", "trace", "p", b"", "v", "failed", "c", "used up", "t", 3, "e", b"\x01\x00\xc1"]
+    id = shadow.ask(lambda inner: inner.queries.call("XADD", inner.keys.quarantine, "*", *fields)).decode()
+    assert "unreadable: " in output_of("quarantine", "show", id).partition("Arguments")[2].partition("\n")[2]
+
+
 def test_arguments_that_can_be_read_are_shown(shadow: SyncShadow) -> None:
     assert "Arguments: 'fine'" in output_of("quarantine", "show", quarantined(shadow, None))
 

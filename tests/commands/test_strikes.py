@@ -60,6 +60,13 @@ def test_a_strike_without_a_meaning_is_refused(shadow: Shadow, strike: list[str]
     assert words in result.stderr
 
 
+def test_what_is_paused_is_named_until_it_is_resumed(shadow: Shadow) -> None:
+    assert output_of("pause", "greet") == f"Paused greet in {shadow.name}. Paused now: greet.\n"
+    assert output_of("pause") == f"Paused all functions in {shadow.name}. Paused now: *, greet.\n"
+    assert output_of("resume", "greet") == f"Resumed greet in {shadow.name}. Paused now: *.\n"
+    assert output_of("resume") == f"Resumed all functions in {shadow.name}. Paused now: nothing.\n"
+
+
 def test_cancel_says_whether_there_was_something(shadow: Shadow) -> None:
     shadow.add(send_mail, key="k")(1)
     assert output_of("cancel", "k") == f"Cancelled 'k' in {shadow.name}.\n"

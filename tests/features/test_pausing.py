@@ -7,6 +7,7 @@ import pytest
 
 from shadows import ExecutionState, Shadow, Worker
 from shadows.errors import ArgumentsError
+from tests.engine.parts import delivered
 from tests.features.workers import finish, working
 from tests.waiting import wait_until
 
@@ -73,6 +74,21 @@ async def test_a_paused_shadow_takes_nothing_and_finishes_what_runs(shadows: Sha
             await waiting.get_result(timeout=0.3)
         await shadows.resume()
         await waiting.get_result(timeout=10)
+
+
+async def test_what_was_on_its_way_when_all_was_paused_is_given_back(shadows: Shadow) -> None:
+    """It begins nowhere, and is claimed when the pause is over."""
+    await shadows.add(bill)(1)
+    async with Worker(shadows) as worker:
+        (entry,) = await delivered(shadows, consumer=worker.membership.consumer)
+        await shadows.pause()
+        worker._parts.attempts.start(entry)
+        await wait_until(lambda: worker.slots.idle, "it is given back")
+        assert ran == []
+        assert (await shadows.snapshot()).queued
+        await shadows.resume()
+        await worker.run_until_finished()
+    assert ran == [1]
 
 
 async def test_a_worker_that_starts_later_knows_of_the_pause(shadows: Shadow) -> None:

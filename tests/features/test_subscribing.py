@@ -130,6 +130,17 @@ async def test_a_cancel_and_a_replacement_are_ends(shadows: Shadow) -> None:
     assert [str(event["error"]) for event in await events_of(replaced) if event["type"] == "state"] == ["replaced"]
 
 
+async def test_whose_record_tells_of_others_only_was_replaced(shadows: Shadow) -> None:
+    """The outcome that is kept is that of the second."""
+    later = timedelta(hours=1)
+    first = await shadows.add(works, later, "k")()
+    for _ in range(2):
+        await shadows.replace(works, later, "k")()
+    event = (await events_of(first))[-1]
+    assert event["type"] == "state"
+    assert (event["state"], event["error"]) == (ExecutionState.CANCELLED, "replaced")
+
+
 @pytest.mark.parametrize("key", HOSTILE)
 async def test_events_of_any_key_are_plain_data(shadows: Shadow, key: str) -> None:
     execution = await shadows.add(counts, key=key)()
