@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ShadowsError
 from .execution import Execution, Source, TaskCall
 from .identifiers import checked, fresh_key
-from .priorities import Priority, letter_of
+from .priorities import NORMAL, Priority, letter_of
 from .registry import Registry
 from .states import Disposition, ExecutionState
 from .strikes import Strikes
@@ -55,10 +55,10 @@ class Adder:
         self, function: Callable[..., Any] | str, when: When, key: str | None, priority: Priority, mode: str
     ) -> Callable[..., Awaitable[Execution]]:
         """The function that takes the arguments and submits."""
-        due = letter_of(priority) + due_text(when)
+        placing = placing_of(mode, priority, when)
 
         async def submit(*args: Any, **kwargs: Any) -> Execution:
-            execution, submission = self._encode(function, args, kwargs, when, key, priority, mode + due)
+            execution, submission = self._encode(function, args, kwargs, when, key, priority, placing)
             while True:
                 if self._strikelist.version is None:
                     await self._strikelist.load_once()
@@ -84,7 +84,7 @@ class Adder:
         when: When,
         key: str | None,
         priority: Priority,
-        mode: str,
+        placing: str,
     ) -> Prepared:
         key = fresh_key() if key is None else checked(key, "key")
         if isinstance(function, str):
@@ -95,12 +95,13 @@ class Adder:
         signature = task.signature if task is not None else None
         payload = self._codec.encode_call(signature, name, key, args, kwargs)
         execution = Execution(self._shadow, task.function if task is not None else None, name, args, kwargs, key)
-        execution.priority = priority
+        if priority != NORMAL:
+            execution.priority = priority
         if when is not None:
             execution.when = absolute(when)
             if self._submissions.server.clock_apart > MOST_CLOCK_APART_SECONDS and isinstance(when, datetime):
                 self._warn_clock()
-        return execution, (self._record_prefix + key, name, payload, mode)
+        return execution, (self._record_prefix + key, name, payload, placing)
 
     def _warn_clock(self) -> None:
         if not self._warned_clock:
@@ -154,8 +155,8 @@ class Adder:
         for call in calls:
             function, args, kwargs, when, key, priority = call
             try:
-                due = letter_of(priority) + due_text(when)
-                pair = self._encode(function, args, kwargs, when, key, priority, mode + due)
+                placing = placing_of(mode, priority, when)
+                pair = self._encode(function, args, kwargs, when, key, priority, placing)
             except (ShadowsError, ValueError, TypeError) as error:
                 executions.append(failed(self._shadow, call, error))
                 continue
@@ -179,6 +180,12 @@ class Adder:
         else:
             for (execution, _), reply in zip(batch, replies, strict=True):
                 answered(execution, reply)
+
+
+def placing_of(mode: str, priority: Priority, when: When) -> str:
+    """The mode, the priority and the time, as the script takes them. Raises ArgumentsError for what is none."""
+    letter = letter_of(priority) if priority != NORMAL else ""
+    return mode + letter + due_text(when)
 
 
 def within_bytes(prepared: list[Prepared]) -> list[list[Prepared]]:

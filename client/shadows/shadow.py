@@ -7,7 +7,7 @@ from .client import Client
 from .connection import Argument
 from .execution import Execution, TaskCall
 from .identifiers import checked, fresh_key
-from .priorities import Priority, letter_of
+from .priorities import NORMAL, Priority, letter_of
 from .quarantine import QuarantinedEntry
 from .registry import TaskFunction
 from .scripts import CANCEL, CLEAR
@@ -95,7 +95,8 @@ class Shadow(Client):
         priority: Priority = "normal",
     ) -> Callable[..., TaskCall]:
         """Prepares a call for `add_many` or `replace_many`; nothing is sent."""
-        letter_of(priority)
+        if priority != NORMAL:
+            letter_of(priority)
         return lambda *args, **kwargs: TaskCall(function, args, kwargs, when, key, priority)
 
     async def add_many(self, calls: Iterable[TaskCall], chunk_size: int = 1000) -> list[Execution]:

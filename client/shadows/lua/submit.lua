@@ -95,13 +95,10 @@ local function open(priority)
   return of
 end
 
-local function add(record, to, placed, ...)
-  local added = pcall('XADD', to, placed .. '-0', ...)
-  if type(added) == 'table' then
-    call('DEL', record)
-    return '!' .. added.err
-  end
-  return 'q' .. placed
+local function answer(record, placed, added)
+  if type(added) == 'string' then return 'q' .. placed end
+  call('DEL', record)
+  return '!' .. added.err
 end
 
 local PRIORITIES = { h = 'high', l = 'low' }
@@ -118,9 +115,10 @@ local function place_so(record, key, name, payload, mode)
   if priority then call('HSET', record, 'pr', priority) end
   if not is_due then return plan(record, key, placed, name, payload, at) end
   call('HSET', record, 'g', placed, 's', 'queued', 'f', name)
-  if not priority then return add(record, to, placed, 'k', key, 'f', name, 'p', payload) end
+  local id = placed .. '-0'
+  if not priority then return answer(record, placed, pcall('XADD', to, id, 'k', key, 'f', name, 'p', payload)) end
   call('HSET', record, 'at', priority)
-  return add(record, to, placed, 'k', key, 'f', name, 'p', payload, 'pr', priority)
+  return answer(record, placed, pcall('XADD', to, id, 'k', key, 'f', name, 'p', payload, 'pr', priority))
 end
 
 -- Most submissions are new keys, of the normal priority, due now: two reads and two writes, and nothing else on their way.
@@ -135,7 +133,9 @@ local function place(record, name, payload, mode)
   generation = generation + 1
   local placed = format('%.0f', generation)
   call('HSET', record, 'g', placed, 's', 'queued', 'f', name)
-  return add(record, stream, placed, 'k', key, 'f', name, 'p', payload)
+  local added = pcall('XADD', stream, placed .. '-0', 'k', key, 'f', name, 'p', payload)
+  if type(added) == 'string' then return 'q' .. placed end
+  return answer(record, placed, added)
 end
 
 local out, n = {}, 0
