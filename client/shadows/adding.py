@@ -184,8 +184,7 @@ class Adder:
 
 def placing_of(mode: str, priority: Priority, when: When) -> str:
     """The mode, the priority and the time, as the script takes them. Raises ArgumentsError for what is none."""
-    letter = letter_of(priority) if priority != NORMAL else ""
-    return mode + letter + due_text(when)
+    return mode + letter_of(priority) + due_text(when)
 
 
 def within_bytes(prepared: list[Prepared]) -> list[list[Prepared]]:

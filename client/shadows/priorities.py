@@ -14,6 +14,8 @@ NORMAL: Final = "normal"
 
 def letter_of(priority: Priority) -> str:
     """How a submission carries a priority. Raises ArgumentsError when it is none."""
+    if priority == NORMAL:
+        return ""  # nearly all have it, and each add asks
     # What can't be hashed is none either.
     letter = PRIORITIES.get(priority) if isinstance(priority, str) else None
     if letter is None:

@@ -7,7 +7,7 @@ from .client import Client
 from .connection import Argument
 from .execution import Execution, TaskCall
 from .identifiers import checked, fresh_key
-from .priorities import NORMAL, Priority, letter_of
+from .priorities import Priority, letter_of
 from .quarantine import QuarantinedEntry
 from .registry import TaskFunction
 from .scripts import CANCEL, CLEAR
@@ -95,8 +95,7 @@ class Shadow(Client):
         priority: Priority = "normal",
     ) -> Callable[..., TaskCall]:
         """Prepares a call for `add_many` or `replace_many`; nothing is sent."""
-        if priority != NORMAL:
-            letter_of(priority)
+        letter_of(priority)  # what is none is refused here, and not when it is added
         return lambda *args, **kwargs: TaskCall(function, args, kwargs, when, key, priority)
 
     async def add_many(self, calls: Iterable[TaskCall], chunk_size: int = 1000) -> list[Execution]:

@@ -50,6 +50,17 @@ print("dropped", log_lines_dropped() > 0)
     os.close(writer)
 
 
+def without_reader(tmp_path: Path, body: str) -> list[str]:
+    """What a program says that logs into a pipe whose reader is gone, and ends well."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with Process(script(tmp_path, body), stderr=writer) as process:
+        assert process.wait() == 0
+        lines = process.lines
+    os.close(writer)
+    return lines
+
+
 def test_a_pipe_whose_reader_is_gone_ends_nobody(tmp_path: Path) -> None:
     """SIGPIPE would: its default is to end the process, and some parents leave it at that."""
     body = """
@@ -59,12 +70,7 @@ for _ in range(10):
 flush_log()
 print("dropped", log_lines_dropped())
 """
-    reader, writer = os.pipe()
-    os.close(reader)
-    with Process(script(tmp_path, body), stderr=writer) as process:
-        assert process.wait() == 0
-        assert process.lines == ["dropped 10"]
-    os.close(writer)
+    assert without_reader(tmp_path, body) == ["dropped 10"]
 
 
 def test_what_was_lost_stays_counted_when_the_log_is_changed(tmp_path: Path) -> None:
@@ -78,12 +84,7 @@ logger.warning("lost, too")
 flush_log()
 print("dropped", log_lines_dropped())
 """
-    reader, writer = os.pipe()
-    os.close(reader)
-    with Process(script(tmp_path, body), stderr=writer) as process:
-        assert process.wait() == 0
-        assert process.lines == ["dropped 2"]
-    os.close(writer)
+    assert without_reader(tmp_path, body) == ["dropped 2"]
 
 
 def test_a_full_disk_ends_nobody(tmp_path: Path) -> None:
