@@ -1,10 +1,17 @@
-"""What the tests of log lines share."""
+"""What the tests of the engine share: the lines of a log, and a list of what ran that begins empty."""
 
 import logging
 import re
 from collections.abc import Callable
 
 import pytest
+
+from . import limited
+
+
+@pytest.fixture(autouse=True)
+def nothing_ran() -> None:
+    limited.ran.clear()
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-import pytest
-
 from shadows import ConcurrencyLimit, ExecutionState, Shadow, Worker
 from shadows.scripts import ADMIT
 from shadowsd.engine.entries import Entry, held_of
@@ -18,20 +16,7 @@ from tests.features.workers import finish, working
 from tests.proxy import Proxy
 from tests.waiting import wait_until
 
-ran: list[int] = []
-
-
-@pytest.fixture(autouse=True)
-def nothing_ran() -> None:
-    ran.clear()
-
-
-async def free(number: int) -> None:
-    ran.append(number)
-
-
-async def alone(number: int, limit: ConcurrencyLimit = ConcurrencyLimit(1)) -> None:
-    ran.append(number)
+from .limited import alone, free, ran
 
 
 async def enough(number: int, limit: ConcurrencyLimit = ConcurrencyLimit(1000)) -> None:

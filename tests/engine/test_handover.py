@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from shadows import ConcurrencyLimit, Execution, Shadow, Worker
 from shadows.testing import RedisServer
 from shadowsd.engine.places import Opening
@@ -19,24 +17,11 @@ from tests.faults.test_lost_counter import lose_counter, still_adds
 from tests.features.workers import finish, working
 from tests.waiting import wait_until
 
+from .limited import alone, free, ran
+
 COUNT = 200
 # The first ones ask in vain, and the beats of the worker are counted, too.
 ASIDE = 1.05
-
-ran: list[int] = []
-
-
-@pytest.fixture(autouse=True)
-def nothing_ran() -> None:
-    ran.clear()
-
-
-async def free(number: int) -> None:
-    ran.append(number)
-
-
-async def alone(number: int, limit: ConcurrencyLimit = ConcurrencyLimit(1)) -> None:
-    ran.append(number)
 
 
 def gate(hold: asyncio.Event) -> Callable[..., Any]:

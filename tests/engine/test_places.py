@@ -14,20 +14,7 @@ from tests.features.workers import working
 from tests.proxy import Proxy
 from tests.waiting import wait_until
 
-ran: list[int] = []
-
-
-@pytest.fixture(autouse=True)
-def nothing_ran() -> None:
-    ran.clear()
-
-
-async def free(number: int) -> None:
-    ran.append(number)
-
-
-async def alone(number: int, limit: ConcurrencyLimit = ConcurrencyLimit(1)) -> None:
-    ran.append(number)
+from .limited import alone, ran
 
 
 async def test_places_of_long_runs_are_kept_from_expiring(shadows: Shadow) -> None:
